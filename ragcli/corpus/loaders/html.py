@@ -1,0 +1,125 @@
+"""HTML: what a reader of the page sees, its block structure as line breaks, its headings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from ragcli.corpus.loaders.builder import LINE_GAP, PARAGRAPH_GAP, TextBuilder
+from ragcli.corpus.loaders.encoding import read_text
+from ragcli.corpus.loaders.source import Source
+from ragcli.records import Document
+
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_DROPPED = frozenset(
+    "audio button canvas dialog head iframe nav noscript object script select style svg template"
+    " textarea video -comment".split()
+)
+_PARAGRAPHS = frozenset(
+    "article aside blockquote dl fieldset figure footer form header hr main ol p pre section table"
+    " ul".split()
+)
+_LINES = frozenset("address body caption dd div dt figcaption html li option summary tr".split())
+_CELLS = frozenset(("td", "th"))
+_CELL_MARK = "\x1f"  # the unit separator, which no page shows: becomes " | " inside a row
+_SPACES = re.compile(r"[ \t\r\n\f]+")
+_DECLARED = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
+_DECLARATION_BYTES = 4096
+
+
+def load(source: Source) -> Iterator[Document]:
+    """Yield the page as one document; raises ``LoadError`` when it is not text."""
+    tree = LexborHTMLParser(read_text(source.file, _declared_encoding(source.file)))
+    title = tree.css_first("head > title")
+    builder = _Page()
+    if tree.root is not None:
+        builder.read(tree.root)
+    headings = builder.built.headings
+    yield source.document(
+        builder.built.text,
+        title=" ".join(title.text().split()) if title else next((h.text for h in headings), ""),
+        headings=headings,
+    )
+
+
+def _declared_encoding(file: Path) -> str | None:
+    with file.open("rb") as stream:
+        found = _DECLARED.search(stream.read(_DECLARATION_BYTES))
+    return found[1].decode("ascii", "replace") if found else None
+
+
+class _Page:
+    """Walks the tree in document order and cuts its text into blocks at the tags' borders."""
+
+    def __init__(self) -> None:
+        self.built = TextBuilder()
+        self._inline: list[str] = []
+        self._gap = PARAGRAPH_GAP
+        self._preformatted = 0
+
+    def read(self, root: LexborNode) -> None:
+        """Visit every element twice, at its start and its end, without recursion."""
+        stack: list[tuple[LexborNode, bool]] = [(root, True)]
+        while stack:
+            node, is_start = stack.pop()
+            tag = node.tag or ""
+            if tag == "-text":
+                self._add_text(node.text_content or "")
+            elif not is_start:
+                self._close(tag)
+            elif tag not in _DROPPED and "hidden" not in node.attributes:
+                self._open(tag)
+                stack.append((node, False))
+                children = list(node.iter(include_text=True))
+                stack.extend((child, True) for child in reversed(children))
+        self._flush(None)
+
+    def _add_text(self, text: str) -> None:
+        self._inline.append(text if self._preformatted else _SPACES.sub(" ", text))
+
+    def _open(self, tag: str) -> None:
+        self._break_at(tag, level=None)
+        self._preformatted += tag == "pre"
+        if tag == "li":
+            self._inline.append("- ")
+        elif tag == "br":
+            self._inline.append("\n")
+
+    def _close(self, tag: str) -> None:
+        self._break_at(tag, level=_HEADINGS.get(tag))
+        self._preformatted -= tag == "pre"
+        if tag in _CELLS:
+            self._inline.append(_CELL_MARK)
+
+    def _break_at(self, tag: str, level: int | None) -> None:
+        if tag in _PARAGRAPHS or tag in _HEADINGS:
+            self._flush(level)
+            self._gap = PARAGRAPH_GAP
+        elif tag in _LINES:
+            self._flush(level)
+
+    def _flush(self, level: int | None) -> None:
+        """End the block under way; blocks of blanks leave nothing but their wider gap."""
+        text = _tidy("".join(self._inline), keep_spaces=self._preformatted > 0)
+        if not text or text == "-":
+            return  # a bullet waits for its item's text, which may stand in a block of its own
+        self._inline.clear()
+        if level is None:
+            self.built.add(text, self._gap)
+            self._gap = LINE_GAP
+        else:
+            self.built.add_heading(" ".join(text.split()), level)
+            self._gap = PARAGRAPH_GAP
+
+
+def _tidy(text: str, keep_spaces: bool) -> str:
+    cells = [cell.strip() for cell in text.split(_CELL_MARK)]
+    if len(cells) > 1:
+        text = " | ".join(" ".join(cell.split()) for cell in cells[:-1] if any(cells))
+    if keep_spaces:
+        return text.strip("\r\n")
+    lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if line)

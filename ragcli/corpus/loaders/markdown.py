@@ -1,0 +1,69 @@
+"""Markdown: its characters as they are, headings by CommonMark, front matter as metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+import yaml
+from markdown_it import MarkdownIt
+
+from ragcli.corpus.loaders.encoding import read_text
+from ragcli.corpus.loaders.source import Source
+from ragcli.records import Document, Heading, Json
+
+_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\r|\n")  # what CommonMark, and so the parser's map, counts
+_INDENT = re.compile(r"[ \t]*")
+
+
+def load(source: Source) -> Iterator[Document]:
+    """Yield the file as one document; raises ``LoadError`` when it is not text."""
+    text = read_text(source.file)
+    front = _FRONT_MATTER.match(text)
+    metadata = _front_matter(front[1] or "") if front else {}
+    headings = tuple(_headings(text, front.end() if front else 0))
+    yield source.document(
+        text,
+        title=_title(metadata, headings),
+        first_line=1,
+        headings=headings,
+        metadata={key: value for key, value in metadata.items() if key != "title"},
+    )
+
+
+def _title(metadata: Mapping[str, Json], headings: tuple[Heading, ...]) -> str:
+    named = metadata.get("title")
+    return str(named) if named else next((h.text for h in headings if h.level == 1), "")
+
+
+def _front_matter(block: str) -> dict[str, Json]:
+    """The YAML mapping as JSON values, dates as text; {} when it is not a mapping at all."""
+    try:
+        loaded = json.loads(json.dumps(yaml.safe_load(block), default=str))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        return {}  # the block stays in the text, so nothing of it is lost
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _headings(text: str, body: int) -> Iterator[Heading]:
+    """The headings outside code, quotes and lists from offset ``body`` on."""
+    parser = MarkdownIt("commonmark")
+    parser.core.ruler.disable("inline")  # only headings need their inline marks parsed
+    line_starts = [body, *(match.end() for match in _LINE_END.finditer(text, body))]
+    tokens = parser.parse(text[body:])
+    for token, inline in pairwise(tokens):
+        if token.type == "heading_open" and token.level == 0 and token.map:
+            start = line_starts[token.map[0]]
+            indented = _INDENT.match(text, start)
+            words = _plain(parser, inline.content)
+            yield Heading(indented.end() if indented else start, int(token.tag[1:]), words)
+
+
+def _plain(parser: MarkdownIt, content: str) -> str:
+    """The words of a heading without emphasis, links and code marks."""
+    children = parser.parseInline(content)[0].children or []
+    words = (" " if child.type.endswith("break") else child.content for child in children)
+    return " ".join("".join(words).split())

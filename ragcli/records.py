@@ -1,0 +1,244 @@
+"""The data that rooms hand to each other: frozen, plain, without behaviour of any room.
+
+Offsets are counted in characters (Python code points) of ``Document.text``,
+half-open: ``document.text[start:end]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+"""A JSON value: what a record's metadata may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of a document: where its section begins, its depth (1 = top) and its words."""
+
+    start: int
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One source file's text, or one record of a ``.jsonl``/``.csv``/``.tsv`` file.
+
+    ``first_line`` is the source line (1-based) on which the text begins, ``None`` for formats
+    without lines (PDF, DOCX, HTML). A record lies on one source line, so its text has the same
+    line throughout. ``page_starts[n]`` is the offset at which page ``n + 1`` begins.
+    """
+
+    document_id: str
+    path: str
+    text: str
+    content_hash: str
+    title: str = ""
+    first_line: int | None = None
+    is_record: bool = False
+    headings: tuple[Heading, ...] = ()
+    page_starts: tuple[int, ...] = ()
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The unit that is retrieved: a slice of a document.
+
+    ``heading`` is the path of headings above ``start``, joined by `` > `` ("" when there is none).
+    ``line`` and ``page`` are those of ``start``, 1-based, ``None`` where the format has none.
+    """
+
+    start: int
+    end: int
+    text: str
+    heading: str = ""
+    line: int | None = None
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index holds it, with what a citation of it needs.
+
+    ``path`` is the path to show. ``page_breaks`` are the offsets inside ``passage.text`` at which
+    a new page begins, so that a sentence's page can be told as well as the passage's.
+    """
+
+    passage_id: int
+    document_id: str
+    path: str
+    title: str
+    is_record: bool
+    passage: Passage
+    page_breaks: tuple[int, ...] = ()
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+    def line_at(self, offset: int) -> int | None:
+        """Source line of the character ``offset`` of the passage's text, ``None`` without lines."""
+        line = self.passage.line
+        if line is None or self.is_record:
+            return line
+        return line + self.passage.text.count("\n", 0, offset)
+
+    def page_at(self, offset: int) -> int | None:
+        """Page of the character ``offset`` of the passage's text, ``None`` without pages."""
+        page = self.passage.page
+        return None if page is None else page + sum(b <= offset for b in self.page_breaks)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPassage:
+    """A hit: ``rank`` counts from 1, ``score`` is the cosine in [-1, 1] for dense retrieval.
+
+    A passage that was given rather than found has no score.
+    """
+
+    stored: StoredPassage
+    score: float | None
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question to answer; ``contexts`` given here replace retrieval."""
+
+    text: str
+    question_id: str | None = None
+    contexts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerToken:
+    """One generated token.
+
+    ``context``, ``start`` and ``end`` say where a copied token stands (characters of that
+    context); they are ``None`` for a token that came from the vocabulary. ``log_probability`` is
+    natural-log, of the mixture of both.
+    """
+
+    text: str
+    context: int | None
+    start: int | None
+    end: int | None
+    log_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the reader returns for one question, over ``n_windows`` windows of its contexts.
+
+    A context that is longer than the reader's window is read as several overlapping windows;
+    ``window_context[w]`` is the context of window ``w``. ``token_spans`` holds the character span
+    of every window token in its context, ``(-1, -1)`` for the question, special tokens, padding.
+
+    ``cross_attention`` ``(n_layers, n_heads, answer_len, n_windows, window_len) float32``: decoder
+    to passage tokens after softmax, sums to 1 over the last two axes.
+    ``pre_softmax`` the same shape, the scores before softmax (``-inf`` at padding).
+    ``copy`` ``(answer_len, n_windows, window_len) float32``: the copy distribution, sums to 1 over
+    the last two axes, 0 outside the contexts' own tokens.
+    ``copy_gate`` ``(answer_len,) float32``: share of the mixture that is copied.
+    ``p_no_answer``: probability that the contexts do not answer the question.
+    """
+
+    text: str
+    tokens: tuple[AnswerToken, ...]
+    p_no_answer: float
+    cross_attention: NDArray[np.float32]
+    pre_softmax: NDArray[np.float32]
+    copy: NDArray[np.float32]
+    copy_gate: NDArray[np.float32]
+    token_spans: NDArray[np.int32]
+    window_context: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenShare:
+    """The weight, in [0, 1], of what one answer token was read from.
+
+    ``context`` and the character span ``[start, end)`` in it are ``None`` for a token that came
+    from the vocabulary; ``weight`` is then the vocabulary's share of it.
+    """
+
+    text: str
+    context: int | None
+    start: int | None
+    end: int | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceShare:
+    """Share of the answer owed to one sentence: characters ``[start, end)`` of a context."""
+
+    context: int
+    start: int
+    end: int
+    text: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFocus:
+    """Where one cross-attention head looked while the answer was written.
+
+    ``layer`` and ``head`` count from 1; ``shares`` one a context, summing to 1; ``entropy`` of its
+    weights over the contexts' tokens in bits; ``sentence`` the one it looked at most.
+    """
+
+    layer: int
+    head: int
+    shares: tuple[float, ...]
+    entropy: float
+    sentence: SentenceShare | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """How much of an answer is owed to each source, by one reading of the reader's attention.
+
+    ``contexts`` one share a context; with ``vocabulary`` they sum to 1. ``sentences`` are those
+    with a share above 0, largest first; ``tokens`` one for each answer token.
+    """
+
+    method: str
+    contexts: tuple[float, ...]
+    vocabulary: float
+    sentences: tuple[SentenceShare, ...]
+    tokens: tuple[TokenShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What ``ask`` returns.
+
+    ``text`` is ``None`` when the reader abstained. ``passages`` are what it read, best first;
+    contexts of ``attribution`` and ``heads`` are positions in it. ``confidence`` is in [0, 1];
+    ``timings`` in seconds by stage; ``models`` names and revisions by role.
+    """
+
+    question: Question
+    text: str | None
+    confidence: float
+    passages: tuple[ScoredPassage, ...]
+    attribution: Attribution
+    heads: tuple[HeadFocus, ...]
+    models: Mapping[str, str]
+    timings: Mapping[str, float]
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the passages do not hold an answer, as far as the reader can tell."""
+        return self.text is None
+
+    @property
+    def support(self) -> SentenceShare | None:
+        """The sentence that the largest share of the answer is owed to."""
+        return self.attribution.sentences[0] if self.attribution.sentences else None
