@@ -1,0 +1,10 @@
+"""Bi-encoders: texts → L2-normalised vectors, so that an inner product is a cosine.
+
+Nothing heavy is imported before an encoder is loaded.
+"""
+
+from __future__ import annotations
+
+from ragcli.encoder.base import Encoder, EncoderFingerprint, default_fingerprint, load_encoder
+
+__all__ = ["Encoder", "EncoderFingerprint", "default_fingerprint", "load_encoder"]

@@ -1,0 +1,101 @@
+"""Multi-head attention, written out once; every layer of the encoder and the reader uses it.
+
+Attention answers one question for each position: where should I look, and what do I take from
+there? A *query* says what the position looks for, a *key* says what each other position contains,
+and a *value* says what it contributes. Scores are dot products of queries with keys, softmax turns
+them into weights that sum to 1, and the output is the weighted sum of the values. Several heads do
+this side by side in smaller subspaces, so each can look for something else
+(Vaswani et al. 2017, https://arxiv.org/abs/1706.03762).
+
+Shapes: B batch, H heads, T queries, S keys, D model dimension, d = D / H head dimension.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class AttentionOutput(NamedTuple):
+    """``values (B, T, D)`` and, where asked for, ``scores`` and ``weights (B, H, T, S)``.
+
+    ``scores`` are before softmax (``-inf`` where masked), ``weights`` after it.
+    """
+
+    values: Tensor
+    scores: Tensor | None = None
+    weights: Tensor | None = None
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> AttentionOutput:
+    """Scaled dot-product attention, step by step.
+
+    ``queries (B, H, T, d)``, ``keys`` and ``values (B, H, S, d)``; ``mask`` broadcasts to
+    ``(B, H, T, S)`` and is true where a query may look.
+    """
+    scores = (queries / math.sqrt(queries.shape[-1])) @ keys.transpose(-2, -1)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(dim=-1)
+    return AttentionOutput(weights @ values, scores, weights)
+
+
+def attend_fused(
+    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
+) -> AttentionOutput:
+    """Compute what ``attend`` computes in one kernel that never stores the weights: fast."""
+    return AttentionOutput(
+        functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+    )
+
+
+class MultiHeadAttention(nn.Module):
+    """Projects to queries, keys and values, attends with every head, and projects back."""
+
+    def __init__(self, dimension: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(dimension, dimension)
+        self.key = nn.Linear(dimension, dimension)
+        self.value = nn.Linear(dimension, dimension)
+        self.output = nn.Linear(dimension, dimension)
+
+    def split_heads(self, states: Tensor) -> Tensor:
+        """``(B, T, D)`` → ``(B, H, T, d)``."""
+        batch, length, dimension = states.shape
+        heads = states.view(batch, length, self.n_heads, dimension // self.n_heads)
+        return heads.transpose(1, 2)
+
+    def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values ``(B, H, S, d)`` of ``states (B, S, D)``; computed once, used often."""
+        return self.split_heads(self.key(states)), self.split_heads(self.value(states))
+
+    def forward(
+        self,
+        states: Tensor,
+        memory: tuple[Tensor, Tensor],
+        mask: Tensor | None = None,
+        *,
+        return_weights: bool = False,
+    ) -> AttentionOutput:
+        """Let ``states (B, T, D)`` look at ``memory``, the keys and values to attend over.
+
+        Self-attention passes the keys and values of ``states`` themselves, cross-attention those
+        of another sequence. ``return_weights`` takes the written-out path; so does training on a
+        CPU, where the fused kernel's backward pass is the slower one (3 × in bf16).
+        """
+        queries = self.split_heads(self.query(states))
+        written_out = return_weights or (self.training and queries.device.type == "cpu")
+        attention = attend if written_out else attend_fused
+        mixed, scores, weights = attention(queries, *memory, mask)
+        merged: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return AttentionOutput(merged, scores, weights)
+
+
+def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
+    """``(length, length)`` bool: position t may look at positions up to and including t."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()

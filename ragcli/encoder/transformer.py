@@ -1,0 +1,135 @@
+"""A BERT-style transformer encoder in readable PyTorch: token ids → one state per token.
+
+The layout and the parameter shapes are those of BERT (Devlin et al. 2019,
+https://arxiv.org/abs/1810.04805), so that MiniLM's published weights load into it.
+Shapes: B batch, L tokens, D dimension.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ragcli.encoder.attention import MultiHeadAttention
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerConfig:
+    """Sizes of the network; the defaults are all-MiniLM-L6-v2's."""
+
+    vocabulary_size: int = 30522
+    dimension: int = 384
+    n_heads: int = 12
+    n_layers: int = 6
+    feed_forward_dimension: int = 1536
+    max_positions: int = 512
+    norm_epsilon: float = 1e-12
+
+
+class Embeddings(nn.Module):
+    """The sum of a token's word, position and segment embeddings, normalised."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.word = nn.Embedding(config.vocabulary_size, config.dimension)
+        self.position = nn.Embedding(config.max_positions, config.dimension)
+        self.segment = nn.Embedding(2, config.dimension)
+        self.norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
+
+    def forward(self, token_ids: Tensor, segment_ids: Tensor | None = None) -> Tensor:
+        """``token_ids (B, L)`` and ``segment_ids (B, L)`` (0 when absent) → ``(B, L, D)``."""
+        states = self.word(token_ids) + self.position.weight[: token_ids.shape[1]]
+        if segment_ids is None:
+            states = states + self.segment.weight[0]
+        else:
+            states = states + self.segment(segment_ids)
+        normalised: Tensor = self.norm(states)
+        return normalised
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with GELU between, applied to each position alone, with residual norm."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.expand = nn.Linear(config.dimension, config.feed_forward_dimension)
+        self.contract = nn.Linear(config.feed_forward_dimension, config.dimension)
+        self.norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """``(B, L, D)`` → ``(B, L, D)``."""
+        mixed: Tensor = self.norm(states + self.contract(functional.gelu(self.expand(states))))
+        return mixed
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward; each is added to its input and normalised (post-norm)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(config.dimension, config.n_heads)
+        self.attention_norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
+        self.feed_forward = FeedForward(config)
+
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``states (B, L, D)``, ``mask (B, 1, 1, L)`` true at real tokens → ``(B, L, D)``."""
+        memory = self.attention.project_memory(states)
+        states = self.attention_norm(states + self.attention(states, memory, mask).values)
+        mixed: Tensor = self.feed_forward(states)
+        return mixed
+
+
+class TransformerEncoder(nn.Module):
+    """Embeddings and a stack of layers: every token's state has looked at every other token."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.n_layers))
+
+    @property
+    def encoder_layers(self) -> list[EncoderLayer]:
+        """The layers, typed."""
+        return [layer for layer in self.layers if isinstance(layer, EncoderLayer)]
+
+    def forward(
+        self, token_ids: Tensor, mask: Tensor | None = None, segment_ids: Tensor | None = None
+    ) -> Tensor:
+        """``token_ids (B, L)``, ``mask (B, L)`` true at real tokens → states ``(B, L, D)``."""
+        states: Tensor = self.embeddings(token_ids, segment_ids)
+        states = states.to(next(self.layers.parameters()).dtype)
+        attention_mask = None if mask is None else mask[:, None, None, :]
+        for layer in self.encoder_layers:
+            states = layer(states, attention_mask)
+        return states
+
+
+_BERT_NAMES = (
+    (r"^embeddings\.word_embeddings\.", "embeddings.word."),
+    (r"^embeddings\.position_embeddings\.", "embeddings.position."),
+    (r"^embeddings\.token_type_embeddings\.", "embeddings.segment."),
+    (r"^embeddings\.LayerNorm\.", "embeddings.norm."),
+    (r"^encoder\.layer\.(\d+)\.attention\.self\.(query|key|value)\.", r"layers.\1.attention.\2."),
+    (r"^encoder\.layer\.(\d+)\.attention\.output\.dense\.", r"layers.\1.attention.output."),
+    (r"^encoder\.layer\.(\d+)\.attention\.output\.LayerNorm\.", r"layers.\1.attention_norm."),
+    (r"^encoder\.layer\.(\d+)\.intermediate\.dense\.", r"layers.\1.feed_forward.expand."),
+    (r"^encoder\.layer\.(\d+)\.output\.dense\.", r"layers.\1.feed_forward.contract."),
+    (r"^encoder\.layer\.(\d+)\.output\.LayerNorm\.", r"layers.\1.feed_forward.norm."),
+)
+
+
+def from_bert_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the tensors of a published BERT checkpoint to this module's; others are dropped."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in _BERT_NAMES:
+            new_name, found = re.subn(pattern, replacement, name)
+            if found:
+                renamed[new_name] = tensor
+                break
+    return renamed
