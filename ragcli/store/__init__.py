@@ -1,0 +1,26 @@
+"""One index folder: a SQLite catalogue, which is the truth, and FAISS vectors derived from it."""
+
+from __future__ import annotations
+
+from ragcli.store.index import EmbeddedDocument, Index
+from ragcli.store.locate import (
+    DEFAULT_FOLDER,
+    absolute_path,
+    holds_index,
+    locate_index,
+    stored_path,
+)
+from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
+
+__all__ = [
+    "DEFAULT_FOLDER",
+    "EmbeddedDocument",
+    "Index",
+    "IndexFingerprint",
+    "IndexSummary",
+    "SourceState",
+    "absolute_path",
+    "holds_index",
+    "locate_index",
+    "stored_path",
+]

@@ -1,0 +1,418 @@
+"""The SQLite catalogue: sources, documents, passages and their vectors."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ragcli.errors import IndexMismatchError, IndexMissingError, RagcliError
+from ragcli.records import Document, Heading, Passage, StoredPassage
+from ragcli.store.manifest import IndexFingerprint, SourceState
+from ragcli.store.schema import MIGRATIONS, check_schema, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_BATCH_ROWS = 4096
+_PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
+_BUSY_SECONDS = 10.0
+
+_SOURCE_COLUMNS = "path, content_hash, size, modified_ns, settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The catalogue's one row about itself.
+
+    ``generation`` counts the commits that changed passages; ``lineage`` is new for every index
+    and every rebuild, so that vectors of one are never taken for those of another.
+    """
+
+    fingerprint: IndexFingerprint
+    lineage: uuid.UUID
+    generation: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Catalogue:
+    """One connection to the catalogue, for reading one snapshot or for writing.
+
+    A writer's changes form one transaction from the first change to ``commit``.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._passages_changed = False
+
+    @classmethod
+    def for_reading(cls, path: Path) -> Catalogue:
+        """The last commit as of now: later ones are not seen.
+
+        Raises ``IndexMissingError`` when there is no catalogue or it was never finished, and
+        ``IndexMismatchError`` when it is of a newer schema, damaged or no catalogue.
+        """
+        if not path.is_file():
+            raise IndexMissingError(f"no index in {path.parent}", 'run "ragcli index PATH"')
+        with explained(path):
+            connection = _connect_for_reading(path)
+            return cls._checked(connection, path)
+
+    @classmethod
+    def _checked(cls, connection: sqlite3.Connection, path: Path) -> Catalogue:
+        try:
+            version = check_schema(connection)
+            if version == 0:
+                raise IndexMissingError(f"no index in {path.parent}", 'run "ragcli index PATH"')
+            if version < len(MIGRATIONS):
+                raise IndexMismatchError(
+                    f"the index in {path.parent} was written by an older ragcli",
+                    'bring it up to date: run "ragcli index PATH"',
+                )
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
+
+    @classmethod
+    def for_writing(cls, path: Path) -> Catalogue:
+        """The catalogue at the newest schema, made when there is none; needs the write lock.
+
+        Raises ``IndexMismatchError`` as ``for_reading`` does.
+        """
+        with explained(path):
+            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            try:
+                connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+                check_schema(connection)  # before anything is written to a file that is not ours
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return cls(connection)
+
+    def close(self) -> None:
+        """Drop what was not committed and close the connection."""
+        self.roll_back()
+        self._connection.close()
+
+    # -- the manifest ----------------------------------------------------------------------
+
+    def manifest(self) -> Manifest | None:
+        """What the catalogue says about itself, ``None`` before ``start``."""
+        row = self._connection.execute(
+            "SELECT fingerprint, lineage, generation, created_at, updated_at FROM manifest"
+        ).fetchone()
+        if row is None:
+            return None
+        created, updated = (datetime.fromisoformat(text) for text in row[3:])
+        return Manifest(
+            IndexFingerprint.from_json(row[0]), uuid.UUID(row[1]), row[2], created, updated
+        )
+
+    def start(self, fingerprint: IndexFingerprint) -> None:
+        """Remove everything held and begin a new lineage (ids go on where they were)."""
+        now = _now()
+        with self.changing():
+            self._connection.execute("DELETE FROM sources")
+            self._connection.execute(
+                "INSERT OR REPLACE INTO manifest VALUES (1, ?, ?, 0, ?, ?)",
+                (fingerprint.to_json(), uuid.uuid4().hex, now, now),
+            )
+            self._passages_changed = True
+
+    # -- transactions ----------------------------------------------------------------------
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to commit."""
+        return self._connection.in_transaction
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Make the changes inside all or not at all; they last from the next ``commit`` on."""
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("SAVEPOINT change")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk has ended the transaction already
+                self._connection.execute("ROLLBACK TO change")
+                self._connection.execute("RELEASE change")
+            raise
+        self._connection.execute("RELEASE change")
+
+    def commit(self) -> None:
+        """Make the changes since the last commit durable and visible to new readers."""
+        self._connection.execute(
+            "UPDATE manifest SET updated_at = ?, generation = generation + ?",
+            (_now(), int(self._passages_changed)),
+        )
+        self._connection.execute("COMMIT")
+        self._passages_changed = False
+
+    def roll_back(self) -> None:
+        """Drop the changes since the last commit."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._passages_changed = False
+
+    # -- sources and documents -------------------------------------------------------------
+
+    def source(self, path: str) -> SourceState | None:
+        """The source stored under ``path``."""
+        row = self._connection.execute(
+            f"SELECT {_SOURCE_COLUMNS} FROM sources WHERE path = ?", (_to_sql(path),)
+        ).fetchone()
+        return None if row is None else _source(row)
+
+    def sources(self) -> list[SourceState]:
+        """All sources in the order of their paths."""
+        rows = self._connection.execute(f"SELECT {_SOURCE_COLUMNS} FROM sources")
+        return sorted((_source(row) for row in rows), key=lambda source: source.path)
+
+    def remove_source(self, path: str) -> int:
+        """Remove a source with all it holds; the number of passages removed."""
+        removed = int(
+            self._connection.execute(
+                "SELECT count(*) FROM passages JOIN documents USING (document_key)"
+                " JOIN sources USING (source_id) WHERE sources.path = ?",
+                (_to_sql(path),),
+            ).fetchone()[0]
+        )
+        self._connection.execute("DELETE FROM sources WHERE path = ?", (_to_sql(path),))
+        self._passages_changed |= removed > 0
+        return removed
+
+    def add_source(self, source: SourceState) -> int:
+        """Add a source without documents; its key."""
+        cursor = self._connection.execute(
+            f"INSERT INTO sources ({_SOURCE_COLUMNS}) VALUES (?, ?, ?, ?, ?)",
+            (_to_sql(source.path), *_state_values(source)),
+        )
+        return _last_key(cursor)
+
+    def update_source(self, source: SourceState) -> bool:
+        """Write down a new state of a source whose documents stay; ``False`` when unknown."""
+        cursor = self._connection.execute(
+            "UPDATE sources SET content_hash = ?, size = ?, modified_ns = ?, settings = ?"
+            " WHERE path = ?",
+            (*_state_values(source), _to_sql(source.path)),
+        )
+        return cursor.rowcount == 1
+
+    def add_document(self, source_key: int, document: Document) -> int:
+        """Add a document to a source; its key."""
+        cursor = self._connection.execute(
+            "INSERT INTO documents (source_id, document_id, title, text, content_hash, first_line,"
+            " is_record, headings, page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                source_key,
+                _to_sql(document.document_id),
+                _to_sql(document.title),
+                _to_sql(document.text),
+                document.content_hash,
+                document.first_line,
+                document.is_record,
+                json.dumps([asdict(heading) for heading in document.headings]),
+                json.dumps(document.page_starts),
+                json.dumps(dict(document.metadata)),
+            ),
+        )
+        return _last_key(cursor)
+
+    def documents(self, path: str) -> list[Document]:
+        """The documents of a source in the order in which they were added."""
+        rows = self._connection.execute(
+            "SELECT document_id, sources.path, text, documents.content_hash, title, first_line,"
+            " is_record, headings, page_starts, metadata FROM documents"
+            " JOIN sources USING (source_id) WHERE sources.path = ? ORDER BY document_key",
+            (_to_sql(path),),
+        )
+        return [_document(row) for row in rows]
+
+    # -- passages and vectors --------------------------------------------------------------
+
+    def add_passage(self, document_key: int, passage: Passage, vector: bytes) -> int:
+        """Add a passage with its vector (little-endian float32); its passage id."""
+        cursor = self._connection.execute(
+            'INSERT INTO passages (document_key, start, "end", text, heading, line, page)'
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                document_key,
+                passage.start,
+                passage.end,
+                _to_sql(passage.text),
+                _to_sql(passage.heading),
+                passage.line,
+                passage.page,
+            ),
+        )
+        passage_id = _last_key(cursor)
+        self._connection.execute("INSERT INTO vectors VALUES (?, ?)", (passage_id, vector))
+        self._passages_changed = True
+        return passage_id
+
+    def passages(self, passage_ids: Sequence[int]) -> list[StoredPassage]:
+        """The passages with these ids, in this order; raises ``KeyError`` for an unknown id."""
+        found = {}
+        for batch in _batches(passage_ids):
+            rows = self._connection.execute(
+                'SELECT passage_id, start, "end", passages.text, heading, line, page, document_id,'
+                " sources.path, title, is_record, page_starts, metadata"
+                " FROM passages JOIN documents USING (document_key) JOIN sources USING (source_id)"
+                " WHERE passage_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(batch),),
+            )
+            found.update({row[0]: _stored_passage(row) for row in rows})
+        return [found[passage_id] for passage_id in passage_ids]
+
+    def passage_ids(self) -> Iterator[int]:
+        """All passage ids, unsorted; read from an index, without touching texts or vectors."""
+        for row in self._connection.execute("SELECT passage_id FROM passages"):
+            yield row[0]
+
+    def vectors(self, passage_ids: Sequence[int]) -> Iterator[tuple[list[int], bytes]]:
+        """Batches of ids with their vectors, concatenated little-endian float32."""
+        for batch in _batches(passage_ids):
+            rows = self._connection.execute(
+                "SELECT passage_id, vector FROM vectors"
+                " WHERE passage_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(batch),),
+            ).fetchall()
+            yield [row[0] for row in rows], b"".join(row[1] for row in rows)
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many sources, documents and passages there are."""
+        sources, documents, passages = self._connection.execute(
+            "SELECT (SELECT count(*) FROM sources), (SELECT count(*) FROM documents),"
+            " (SELECT count(*) FROM passages)"
+        ).fetchone()
+        return sources, documents, passages
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite says about a file it cannot use into an error with a remedy."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise RagcliError(
+            f"cannot use the index in {path.parent}: {error}",
+            "check the permissions and the free space of that folder",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise IndexMismatchError(
+            f"{path} is damaged or no index: {error}",
+            f'remove {path.parent} and run "ragcli index PATH" again',
+        ) from error
+
+
+def _connect_for_reading(path: Path) -> sqlite3.Connection:
+    # Opened for writing where possible: the last one to close then tidies the write-ahead log
+    # away, also the one that a killed writer left.
+    location = path.absolute().as_uri()
+    try:
+        return _snapshot(f"{location}?mode=rw")
+    except sqlite3.OperationalError:
+        # A read-only folder has no room for SQLite's shared memory. Without a log no writer is
+        # at work, and the file can be read as it stands.
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return _snapshot(f"{location}?immutable=1")
+
+
+def _snapshot(location: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(location, _BUSY_SECONDS, uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # fixes the snapshot
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.close()
+        raise
+    return connection
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _last_key(cursor: sqlite3.Cursor) -> int:
+    if cursor.lastrowid is None:
+        raise RuntimeError("SQLite gave no key to a row that it inserted")
+    return cursor.lastrowid
+
+
+def _batches(passage_ids: Sequence[int]) -> Iterator[list[int]]:
+    for first in range(0, len(passage_ids), _BATCH_ROWS):
+        yield [int(passage_id) for passage_id in passage_ids[first : first + _BATCH_ROWS]]
+
+
+def _to_sql(text: str) -> str | bytes:
+    """Text as a column value.
+
+    Lone surrogates (a file name that is no UTF-8, an escape in a JSON record) are no Unicode
+    text, so such strings are kept as bytes.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _from_sql(value: str | bytes) -> str:
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def _state_values(source: SourceState) -> tuple[str | bytes | int, ...]:
+    return source.content_hash, source.size, source.modified_ns, _to_sql(source.settings)
+
+
+def _source(row: tuple[Any, ...]) -> SourceState:
+    path, content_hash, size, modified_ns, settings = row
+    return SourceState(_from_sql(path), content_hash, size, modified_ns, _from_sql(settings))
+
+
+def _document(row: tuple[Any, ...]) -> Document:
+    document_id, path, text, content_hash, title, first_line, is_record, *derived = row
+    headings, page_starts, metadata = (json.loads(value) for value in derived)
+    return Document(
+        document_id=_from_sql(document_id),
+        path=_from_sql(path),
+        text=_from_sql(text),
+        content_hash=content_hash,
+        title=_from_sql(title),
+        first_line=first_line,
+        is_record=bool(is_record),
+        headings=tuple(Heading(**heading) for heading in headings),
+        page_starts=tuple(page_starts),
+        metadata=metadata,
+    )
+
+
+def _stored_passage(row: tuple[Any, ...]) -> StoredPassage:
+    passage_id, start, end, text, heading, line, page, document_id, path, title = row[:10]
+    is_record, page_starts, metadata = row[10:]
+    return StoredPassage(
+        passage_id=passage_id,
+        document_id=_from_sql(document_id),
+        path=_from_sql(path),
+        title=_from_sql(title),
+        is_record=bool(is_record),
+        passage=Passage(start, end, _from_sql(text), _from_sql(heading), line, page),
+        page_breaks=tuple(at - start for at in json.loads(page_starts) if start < at < end),
+        metadata=json.loads(metadata),
+    )

@@ -1,0 +1,61 @@
+"""The write lock of an index folder: one writer at a time, across processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ragcli.errors import IndexBusyError
+
+LOCK_NAME = "write.lock"
+HOLDER_NAME = "write.holder.json"
+
+
+class WriteLock:
+    """A lock that the operating system drops when its process dies, so it never goes stale.
+
+    Who holds it stands in a file beside it, because a locked file cannot be read on Windows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._holder = folder / HOLDER_NAME
+        self._lock = FileLock(folder / LOCK_NAME, timeout=0, thread_local=False)
+
+    def acquire(self) -> None:
+        """Take the lock at once or raise ``IndexBusyError`` naming the holder."""
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise IndexBusyError(
+                f"index {self._folder} is being written by {self._describe_holder()}",
+                "wait until it has finished, or stop it",
+            ) from None
+        self._write_holder()
+
+    def release(self) -> None:
+        """Give the lock back; does nothing when it is not held."""
+        if self._lock.is_locked:
+            with suppress(OSError):
+                self._holder.unlink()
+            self._lock.release()
+
+    def _write_holder(self) -> None:
+        started = datetime.now().astimezone().isoformat(timespec="seconds")
+        partial = self._holder.with_suffix(".tmp")
+        # The lock is held with or without this file: it only makes another's error say more.
+        with suppress(OSError):
+            partial.write_text(json.dumps({"pid": os.getpid(), "started": started}))
+            partial.replace(self._holder)
+
+    def _describe_holder(self) -> str:
+        try:
+            holder = json.loads(self._holder.read_text())
+            return f"process {holder['pid']} since {holder['started']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
