@@ -1,0 +1,1 @@
+"""Measures of retrieval and reading: pure functions of rankings and texts."""

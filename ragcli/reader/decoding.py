@@ -1,0 +1,147 @@
+"""Greedy decoding: at each step the likeliest token of the mixture, with its source.
+
+A token that is copied keeps the memory position it was copied from. When the position right behind
+the last copied one holds the chosen token and is nearly as likely as the best, it is taken: a span
+then goes on where it began instead of jumping to another mention of the same word.
+Shapes: B questions, T answer tokens, M memory positions, H heads, V vocabulary with specials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ragcli.reader.model import (
+    BEGIN,
+    END,
+    MAX_ANSWER_TOKENS,
+    NO_ANSWER,
+    DecoderOutput,
+    FusionInDecoder,
+    KeysValues,
+    Memory,
+)
+
+NEAR = 0.2
+"""The next position is taken when its weight is at least this share of the best one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The raw answer to one question.
+
+    ``token_ids (T,)``, ``sources (T,)`` memory positions (-1: vocabulary), ``log_probabilities``
+    and ``copy_gate (T,)``, ``copy (T, M)``, ``cross_attention`` and ``pre_softmax``
+    ``(layers, H, T, M)``; the end token is not among the T.
+    """
+
+    token_ids: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    log_probabilities: NDArray[np.float32]
+    copy_gate: NDArray[np.float32]
+    copy: NDArray[np.float32]
+    cross_attention: NDArray[np.float32]
+    pre_softmax: NDArray[np.float32]
+    p_no_answer: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one decoding step chose for B questions and what it looked at."""
+
+    token_ids: Tensor
+    sources: Tensor
+    log_probabilities: Tensor
+    copy_gate: Tensor
+    copy: Tensor
+    cross_attention: Tensor
+    pre_softmax: Tensor
+
+
+def decode_greedily(
+    reader: FusionInDecoder, memory: Memory, max_answer_tokens: int
+) -> list[Decoded]:
+    """Write an answer of at most ``max_answer_tokens`` for every question of a memory."""
+    n_questions = memory.states.shape[0]
+    token_ids = torch.full((n_questions,), BEGIN)
+    sources = torch.full((n_questions,), -1)
+    finished = torch.zeros(n_questions, dtype=torch.bool)
+    p_no_answer = torch.zeros(n_questions)
+    past: tuple[KeysValues, ...] | None = None
+    steps: list[_Step] = []
+    for number in range(min(max_answer_tokens, MAX_ANSWER_TOKENS) + 1):
+        output = reader.decode(
+            memory, token_ids[:, None], sources[:, None], past, return_weights=True
+        )
+        past = output.past
+        mixture = _mixture(reader, memory, output)
+        if number == 0:
+            p_no_answer = mixture[:, NO_ANSWER]
+            mixture[:, END] = 0.0
+        mixture[:, NO_ANSWER] = 0.0
+        step = _choose(memory, output, mixture, sources)
+        finished = finished | (step.token_ids == END)
+        if bool(finished.all()):
+            break
+        steps.append(step)
+        token_ids, sources = step.token_ids, step.sources
+    return [_collect(steps, b, float(p_no_answer[b])) for b in range(n_questions)]
+
+
+def _mixture(reader: FusionInDecoder, memory: Memory, output: DecoderOutput) -> Tensor:
+    """Probability ``(B, V)`` of each next token."""
+    gate = output.gate_logits[:, -1:].sigmoid()
+    written = reader.vocabulary_logits(output.states[:, -1]).softmax(-1) * gate
+    copied = output.copy_log_probabilities[:, -1].exp() * (1 - gate)
+    return written.scatter_add(1, memory.ids, copied)
+
+
+def _choose(memory: Memory, output: DecoderOutput, mixture: Tensor, previous: Tensor) -> _Step:
+    """Take the likeliest token, and its source where the better part of it is copied."""
+    likelihood, token_ids = mixture.max(-1)
+    gate = output.gate_logits[:, -1].sigmoid()
+    copy = output.copy_log_probabilities[:, -1].exp()
+    matching = torch.where(memory.ids == token_ids[:, None], copy, 0.0)
+    best, position = matching.max(-1)
+    following = (previous + 1).clamp(max=copy.shape[1] - 1)
+    next_weight = matching.gather(1, following[:, None]).squeeze(1)
+    goes_on = (previous >= 0) & (next_weight > 0) & (next_weight >= NEAR * best)
+    position = torch.where(goes_on, following, position)
+    is_copied = (1 - gate) * matching.sum(-1) >= 0.5 * likelihood
+    return _Step(
+        token_ids,
+        torch.where(is_copied, position, -1),
+        likelihood.clamp(min=1e-12).log(),
+        1 - gate,
+        copy,
+        torch.stack([w[:, :, -1] for w in output.cross_weights], 1),
+        torch.stack([s[:, :, -1] for s in output.cross_scores], 1),
+    )
+
+
+def _collect(steps: list[_Step], question: int, p_no_answer: float) -> Decoded:
+    """Gather one question's steps up to its end token."""
+    taken: list[_Step] = []
+    for step in steps:
+        if int(step.token_ids[question]) == END:
+            break
+        taken.append(step)
+
+    def gather(name: str, axis: int = 0) -> NDArray[np.float32]:
+        parts = [getattr(step, name)[question].float().numpy() for step in taken]
+        return np.stack(parts, axis)
+
+    return Decoded(
+        np.array([int(s.token_ids[question]) for s in taken]),
+        np.array([int(s.sources[question]) for s in taken]),
+        gather("log_probabilities"),
+        gather("copy_gate"),
+        gather("copy"),
+        gather("cross_attention", 2),
+        gather("pre_softmax", 2),
+        p_no_answer,
+    )

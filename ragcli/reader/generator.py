@@ -1,0 +1,227 @@
+"""``Reader``: questions and their contexts in, generations with all their attention out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ragcli.encoder import minilm
+from ragcli.encoder.precision import fast_dtype
+from ragcli.reader import checkpoint
+from ragcli.reader.decoding import Decoded, decode_greedily
+from ragcli.reader.model import FusionInDecoder
+from ragcli.reader.windows import Window, collate, split_windows, tokenise
+from ragcli.records import AnswerToken, Generation
+
+WEIGHTS = Path(__file__).parent / "weights" / "reader.safetensors"
+BATCH_TOKENS = 8192
+"""Window tokens read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFingerprint:
+    """Which reader wrote an answer: its name and the SHA-256 of its weights."""
+
+    name: str
+    revision: str
+
+
+class Reader:
+    """A trained ``FusionInDecoder`` with its tokenizer.
+
+    The encoder runs in the fastest exact-enough format of the processor, the decoder and
+    everything that is shown of it in float32.
+    """
+
+    def __init__(self, network: FusionInDecoder, fingerprint: ReaderFingerprint) -> None:
+        self.fingerprint = fingerprint
+        self.tokenizer: Tokenizer = minilm.load_tokenizer()
+        self.network = network.eval()
+        self.network.encoder.layers.to(fast_dtype())
+
+    def generate(
+        self,
+        questions: Sequence[str],
+        contexts: Sequence[Sequence[str]],
+        max_answer_tokens: int = 48,
+    ) -> list[Generation]:
+        """Answer each question from its own contexts; results stand in the order of questions.
+
+        A question without any readable context gets the empty answer with ``p_no_answer`` 1.
+        """
+        windows = self._windows(questions, contexts)
+        results: dict[int, Generation] = {}
+        readable = [n for n, found in enumerate(windows) if found]
+        for batch in _batches(readable, windows):
+            for n, generation in zip(
+                batch, self._read(batch, windows, contexts, max_answer_tokens), strict=True
+            ):
+                results[n] = generation
+        return [results.get(n) or _nothing() for n in range(len(questions))]
+
+    def _windows(
+        self, questions: Sequence[str], contexts: Sequence[Sequence[str]]
+    ) -> list[list[Window]]:
+        asked = tokenise(self.tokenizer, questions)
+        texts = list(dict.fromkeys(text for own in contexts for text in own))
+        read = dict(zip(texts, tokenise(self.tokenizer, texts), strict=True))
+        return [
+            [
+                window
+                for number, text in enumerate(own)
+                if len(read[text].ids)
+                for window in split_windows(question.ids, read[text], number)
+            ]
+            for question, own in zip(asked, contexts, strict=True)
+        ]
+
+    def _read(
+        self,
+        batch: Sequence[int],
+        windows: Sequence[Sequence[Window]],
+        contexts: Sequence[Sequence[str]],
+        max_answer_tokens: int,
+    ) -> Iterator[Generation]:
+        reading = collate([windows[n] for n in batch])
+        with torch.inference_mode():
+            memory = self.network.encode(reading)
+            decoded = decode_greedily(self.network, memory, max_answer_tokens)
+        for n, raw in zip(batch, decoded, strict=True):
+            yield self._generation(raw, windows[n], contexts[n])
+
+    def _generation(
+        self, raw: Decoded, windows: Sequence[Window], contexts: Sequence[str]
+    ) -> Generation:
+        layout = _Layout(windows)
+        tokens = tuple(
+            self._token(raw, step, layout, windows, contexts) for step in range(len(raw.token_ids))
+        )
+        return Generation(
+            _join(tokens, contexts),
+            tokens,
+            raw.p_no_answer,
+            layout.spread(raw.cross_attention, 0.0),
+            layout.spread(raw.pre_softmax, -np.inf),
+            layout.spread(raw.copy, 0.0),
+            raw.copy_gate,
+            layout.spans,
+            tuple(window.context for window in windows),
+        )
+
+    def _token(
+        self,
+        raw: Decoded,
+        step: int,
+        layout: _Layout,
+        windows: Sequence[Window],
+        contexts: Sequence[str],
+    ) -> AnswerToken:
+        likelihood = float(raw.log_probabilities[step])
+        source = int(raw.sources[step])
+        if source < 0:
+            text = self.tokenizer.id_to_token(int(raw.token_ids[step])) or ""
+            return AnswerToken(text, None, None, None, likelihood)
+        number, position = layout.locate(source)
+        start, end = (int(edge) for edge in windows[number].spans[position])
+        context = windows[number].context
+        return AnswerToken(contexts[context][start:end], context, start, end, likelihood)
+
+
+class _Layout:
+    """Where memory positions stand in the windows of one question."""
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self._lengths = [len(window) for window in windows]
+        self._starts = np.cumsum([0, *self._lengths])
+        self._width = max(self._lengths)
+        self.spans: NDArray[np.int32] = np.full((len(windows), self._width, 2), -1, np.int32)
+        for number, window in enumerate(windows):
+            self.spans[number, : len(window)] = window.spans
+
+    def spread(self, values: NDArray[np.float32], fill: float) -> NDArray[np.float32]:
+        """``(..., M)`` → ``(..., n_windows, window_len)``, ``fill`` at padding."""
+        shape = (*values.shape[:-1], len(self._lengths), self._width)
+        spread = np.full(shape, fill, dtype=np.float32)
+        for number, length in enumerate(self._lengths):
+            start = self._starts[number]
+            spread[..., number, :length] = values[..., start : start + length]
+        return spread
+
+    def locate(self, memory_position: int) -> tuple[int, int]:
+        """Window number and position in that window."""
+        number = int(np.searchsorted(self._starts, memory_position, side="right")) - 1
+        return number, memory_position - int(self._starts[number])
+
+
+def _batches(readable: Sequence[int], windows: Sequence[Sequence[Window]]) -> Iterator[list[int]]:
+    """Batches of questions with memories of similar length."""
+    sizes = {n: sum(map(len, windows[n])) for n in readable}
+    batch: list[int] = []
+    for n in sorted(readable, key=lambda n: (sizes[n], n)):
+        if batch and (len(batch) + 1) * sizes[n] > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(n)
+    if batch:
+        yield batch
+
+
+def _join(tokens: Sequence[AnswerToken], contexts: Sequence[str]) -> str:
+    """The answer's text: runs of copied tokens are sliced from their context as they stand."""
+    parts: list[str] = []
+    run: tuple[int, int, int] | None = None
+    for token in tokens:
+        if token.context is None or token.start is None or token.end is None:
+            parts += _slice(run, contexts)
+            run = None
+            glued = token.text.startswith("##") and parts
+            if glued:
+                parts[-1] += token.text[2:]
+            else:
+                parts.append(token.text)
+        elif run and token.context == run[0] and _follows(contexts[run[0]], run[2], token.start):
+            run = (run[0], run[1], token.end)
+        else:
+            parts += _slice(run, contexts)
+            run = (token.context, token.start, token.end)
+    return " ".join([*parts, *_slice(run, contexts)])
+
+
+def _follows(context: str, end: int, start: int) -> bool:
+    """Whether only space stands between the end of one token and the start of the next."""
+    return end <= start and not context[end:start].strip()
+
+
+def _slice(run: tuple[int, int, int] | None, contexts: Sequence[str]) -> list[str]:
+    return [" ".join(contexts[run[0]][run[1] : run[2]].split())] if run else []
+
+
+def _nothing() -> Generation:
+    """Build the generation of a question that has nothing to read."""
+    by_head = np.zeros((0, 0, 0, 0, 0), dtype=np.float32)
+    return Generation(
+        text="",
+        tokens=(),
+        p_no_answer=1.0,
+        cross_attention=by_head,
+        pre_softmax=by_head,
+        copy=np.zeros((0, 0, 0), dtype=np.float32),
+        copy_gate=np.zeros(0, dtype=np.float32),
+        token_spans=np.zeros((0, 0, 2), dtype=np.int32),
+        window_context=(),
+    )
+
+
+def load_reader(file: Path | None = None) -> Reader:
+    """Load the shipped reader, or the weights in ``file``; raises ``ModelError``."""
+    path = file or WEIGHTS
+    network = checkpoint.load(path)
+    revision = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Reader(network, ReaderFingerprint("ragcli-reader", revision))

@@ -1,0 +1,238 @@
+"""``FusionInDecoder``: a small generator whose cross-attention looks at every passage at once.
+
+Each ``[question; passage]`` window is encoded apart (Fusion-in-Decoder, Izacard & Grave 2021,
+https://arxiv.org/abs/2007.01282), so cost is linear in the number of passages and a passage can be
+taken away exactly. The decoder then attends over the token states of all windows. What it writes is
+a mixture of a vocabulary distribution and a copy distribution over passage tokens (See et al. 2017,
+https://arxiv.org/abs/1704.04368), and its next input holds the memory state at the position it
+copied from, so that going on with a span is easy.
+
+Shapes: B questions, T answer tokens, M memory positions, D dimension, H heads, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ragcli.encoder.attention import MultiHeadAttention, causal_mask
+from ragcli.encoder.transformer import FeedForward, TransformerConfig, TransformerEncoder
+from ragcli.reader.windows import ReaderBatch
+
+N_SPECIAL = 8
+"""Learned tokens that stand behind the WordPiece vocabulary."""
+_V = TransformerConfig().vocabulary_size
+BEGIN, END, NO_ANSWER = _V, _V + 1, _V + 2
+MAX_ANSWER_TOKENS = 64
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderConfig:
+    """Sizes of the reader; ``frozen_layers`` lowest encoder layers stay the pretrained ones."""
+
+    encoder: TransformerConfig = TransformerConfig()
+    n_decoder_layers: int = 2
+    frozen_layers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the decoder looks at: states, and every layer's cross-attention keys and values.
+
+    ``states (B, M, D)``, ``ids``, ``mask`` and ``copyable (B, M)``, ``copy_keys (B, M, D)``,
+    ``cross`` one pair ``(B, H, M, d)`` a decoder layer.
+    """
+
+    states: Tensor
+    ids: Tensor
+    mask: Tensor
+    copyable: Tensor
+    copy_keys: Tensor
+    cross: tuple[KeysValues, ...]
+
+    def take(self, rows: Tensor) -> Memory:
+        """Return the memory of some of the questions, ``rows (B',) int64``."""
+        return Memory(
+            self.states[rows],
+            self.ids[rows],
+            self.mask[rows],
+            self.copyable[rows],
+            self.copy_keys[rows],
+            tuple((keys[rows], values[rows]) for keys, values in self.cross),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderOutput:
+    """One forward pass of the decoder over T positions.
+
+    ``states (B, T, D)``; ``copy_log_probabilities (B, T, M)``, ``-inf`` where nothing can be
+    copied; ``gate_logits (B, T)``, positive towards the vocabulary; ``cross_weights`` and
+    ``cross_scores`` one ``(B, H, T, M)`` a layer when they were asked for; ``past`` the keys and
+    values of self-attention so far.
+    """
+
+    states: Tensor
+    copy_log_probabilities: Tensor
+    gate_logits: Tensor
+    past: tuple[KeysValues, ...]
+    cross_weights: tuple[Tensor, ...] = ()
+    cross_scores: tuple[Tensor, ...] = ()
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, cross-attention over the memory, feed-forward; post-norm."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(config.dimension, config.n_heads)
+        self.self_norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
+        self.cross_attention = MultiHeadAttention(config.dimension, config.n_heads)
+        self.cross_norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
+        self.feed_forward = FeedForward(config)
+
+    def forward(
+        self,
+        states: Tensor,
+        past: KeysValues | None,
+        cross: KeysValues,
+        memory_mask: Tensor,
+        *,
+        return_weights: bool,
+    ) -> tuple[Tensor, KeysValues, Tensor | None, Tensor | None]:
+        """``states (B, T, D)`` → states, self-attention keys and values, weights and scores."""
+        present = self.self_attention.project_memory(states)
+        if past is not None:
+            keys, values = past
+            present = torch.cat((keys, present[0]), 2), torch.cat((values, present[1]), 2)
+        # With a past, T is 1 and the position may look at everything before it.
+        mask = causal_mask(states.shape[1], states.device) if past is None else None
+        attended = self.self_attention(states, present, mask).values
+        states = self.self_norm(states + attended)
+        looked = self.cross_attention(states, cross, memory_mask, return_weights=return_weights)
+        states = self.feed_forward(self.cross_norm(states + looked.values))
+        return states, present, looked.weights, looked.scores
+
+
+class FusionInDecoder(nn.Module):
+    """The reader: encoder over windows, decoder over their joint memory, copy and vocabulary."""
+
+    def __init__(self, config: ReaderConfig) -> None:
+        super().__init__()
+        self.config = config
+        dimension = config.encoder.dimension
+        self.encoder = TransformerEncoder(config.encoder)
+        self.decoder = nn.ModuleList(
+            DecoderLayer(config.encoder) for _ in range(config.n_decoder_layers)
+        )
+        self.special = nn.Embedding(N_SPECIAL, dimension)
+        self.position = nn.Embedding(MAX_ANSWER_TOKENS, dimension)
+        self.feedback = nn.Linear(dimension, dimension)
+        self.input_norm = nn.LayerNorm(dimension, config.encoder.norm_epsilon)
+        self.copy_query = nn.Linear(dimension, dimension)
+        self.copy_key = nn.Linear(dimension, dimension)
+        self.gate = nn.Linear(dimension, 1)
+        self.vocabulary_map = nn.Linear(dimension, dimension)
+        self.vocabulary_norm = nn.LayerNorm(dimension, config.encoder.norm_epsilon)
+        self.vocabulary_bias = nn.Parameter(torch.zeros(config.encoder.vocabulary_size + N_SPECIAL))
+
+    @property
+    def decoder_layers(self) -> list[DecoderLayer]:
+        """The decoder's layers, typed."""
+        return [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
+
+    def encode(self, batch: ReaderBatch) -> Memory:
+        """Read the windows of every question into one memory a question."""
+        states = torch.cat(
+            [
+                self.encoder(group.token_ids, group.mask, group.segment_ids).flatten(0, 1)
+                for group in batch.groups
+            ]
+        )
+        # The encoder may run in a shorter format; what is shown of the decoder is exact.
+        memory = states[batch.memory_index].to(self.copy_key.weight.dtype)
+        return Memory(
+            memory,
+            batch.memory_ids,
+            batch.memory_mask,
+            batch.copyable,
+            self.copy_key(memory),
+            tuple(layer.cross_attention.project_memory(memory) for layer in self.decoder_layers),
+        )
+
+    def embed(self, memory: Memory, token_ids: Tensor, copied: Tensor, first: int) -> Tensor:
+        """Decoder inputs ``(B, T, D)`` for answer positions ``first, first + 1, ...``.
+
+        ``token_ids (B, T)``; ``copied (B, T)`` the memory position each was copied from, -1 when
+        it came from the vocabulary.
+        """
+        special = token_ids - self.config.encoder.vocabulary_size
+        words = torch.where(
+            (special >= 0)[..., None],
+            self.special(special.clamp(min=0)),
+            self.encoder.embeddings.word(token_ids.masked_fill(special >= 0, 0)),
+        )
+        at = copied.clamp(min=0)[..., None].expand(-1, -1, memory.states.shape[-1])
+        source = memory.states.gather(1, at) * (copied >= 0)[..., None]
+        positions = self.position.weight[first : first + token_ids.shape[1]]
+        embedded: Tensor = self.input_norm(words + self.feedback(source) + positions)
+        return embedded
+
+    def decode(
+        self,
+        memory: Memory,
+        token_ids: Tensor,
+        copied: Tensor,
+        past: tuple[KeysValues, ...] | None = None,
+        *,
+        return_weights: bool = False,
+    ) -> DecoderOutput:
+        """Run the decoder over ``token_ids (B, T)``; with ``past``, over the one next token."""
+        first = past[0][0].shape[2] if past else 0
+        states = self.embed(memory, token_ids, copied, first).to(memory.states.dtype)
+        mask = memory.mask[:, None, None, :]
+        presents, weights, scores = [], [], []
+        for number, layer in enumerate(self.decoder_layers):
+            states, present, layer_weights, layer_scores = layer(
+                states,
+                past[number] if past else None,
+                memory.cross[number],
+                mask,
+                return_weights=return_weights,
+            )
+            presents.append(present)
+            if layer_weights is not None:
+                weights.append(layer_weights)
+                scores.append(layer_scores)
+        return DecoderOutput(
+            states,
+            self.copy_distribution(memory, states),
+            self.gate(states).squeeze(-1).float(),
+            tuple(presents),
+            tuple(weights),
+            tuple(scores),
+        )
+
+    def copy_distribution(self, memory: Memory, states: Tensor) -> Tensor:
+        """Return the log-probability ``(B, T, M)`` of copying each passage token.
+
+        One scaled dot product and one softmax over all passages together, so that passages compete.
+        """
+        scores = self.copy_query(states) @ memory.copy_keys.transpose(1, 2)
+        scores = scores.float() / states.shape[-1] ** 0.5
+        # A large finite score keeps a question without any passage token free of NaN.
+        scores = scores.masked_fill(~memory.copyable[:, None, :], -1e9)
+        return functional.log_softmax(scores, dim=-1)
+
+    def vocabulary_logits(self, states: Tensor) -> Tensor:
+        """``states (..., D)`` → ``(..., V + special)``; output embeddings are the input ones."""
+        mapped = self.vocabulary_norm(functional.gelu(self.vocabulary_map(states)))
+        words = functional.linear(mapped, self.encoder.embeddings.word.weight.to(mapped.dtype))
+        special = functional.linear(mapped, self.special.weight)
+        logits: Tensor = torch.cat((words, special), -1).float() + self.vocabulary_bias
+        return logits

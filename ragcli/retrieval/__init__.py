@@ -1,0 +1,1 @@
+"""Query → ranked passages, and the sentence of a passage that matches best."""

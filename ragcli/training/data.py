@@ -1,0 +1,294 @@
+"""Training rows: JSON lines → tokenised questions, gold spans and hard negatives → batches."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ragcli.evaluation.answers import normalise
+from ragcli.reader.model import BEGIN, END, NO_ANSWER
+from ragcli.reader.windows import (
+    QUESTION_TOKENS,
+    TokenisedText,
+    Window,
+    collate,
+    make_window,
+    tokenise,
+)
+from ragcli.training.loss import TrainingBatch
+from ragcli.training.negatives import rank_passages
+
+MAX_ANSWER = 40
+_NEGATIVES = 12
+
+
+def read_rows(file: Path) -> Iterator[dict[str, object]]:
+    """Yield the objects of a JSON-lines file, ``.gz`` or plain."""
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question.
+
+    ``gold`` is the number of the passage that answers it; ``occurrences`` the token ranges
+    ``[start, end)`` of its answers there, all of one answer's wording; ``answer_ids`` the tokens to
+    write when the answer does not stand in the passage (then there are no occurrences).
+    ``negatives`` are passages that do not hold any accepted answer, hardest first.
+    """
+
+    question: NDArray[np.int32]
+    gold: int
+    occurrences: tuple[tuple[int, int], ...]
+    answer_ids: tuple[int, ...]
+    negatives: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """The examples of one file and the passages they speak of."""
+
+    name: str
+    passages: tuple[TokenisedText, ...]
+    examples: tuple[Example, ...]
+
+
+def find_answer(passage: str, answer: str) -> list[tuple[int, int]]:
+    """Character ranges where the answer stands as whole words, case folded."""
+    pattern = r"(?<!\w)" + r"\s+".join(map(re.escape, answer.split())) + r"(?!\w)"
+    return [m.span() for m in re.finditer(pattern, passage, re.IGNORECASE)] if answer else []
+
+
+def token_range(spans: NDArray[np.int32], start: int, end: int) -> tuple[int, int] | None:
+    """Tokens ``[first, last)`` that cover the characters ``[start, end)``."""
+    inside = np.flatnonzero((spans[:, 0] < end) & (spans[:, 1] > start))
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else None
+
+
+def load_data(
+    file: Path, tokenizer: Tokenizer, excluded: frozenset[str] = frozenset(), *, free: bool = False
+) -> DataSet:
+    """Read a file of rows ``{"question", "contexts", "answers"}``.
+
+    Rows whose gold passage is in ``excluded`` are left out, and so are rows whose answer does not
+    stand in their passage unless ``free``.
+    """
+    rows = [
+        row
+        for row in read_rows(file)
+        if row["answers"] and not any(c in excluded for c in _texts(row["contexts"]))
+    ]
+    texts = list(dict.fromkeys(c for row in rows for c in _texts(row["contexts"])))
+    number = {text: n for n, text in enumerate(texts)}
+    passages = tokenise(tokenizer, texts)
+    questions = [
+        t.ids[:QUESTION_TOKENS] for t in tokenise(tokenizer, [str(r["question"]) for r in rows])
+    ]
+    vocabulary = tokenizer.get_vocab_size()
+    ranked = rank_passages(questions, [p.ids for p in passages], vocabulary, 3 * _NEGATIVES)
+    normalised = [f" {normalise(text)} " for text in texts]
+    examples = []
+    for row, question, best in zip(rows, questions, ranked, strict=True):
+        answers = _texts(row["answers"])
+        contexts = _texts(row["contexts"])
+        own = {number[c] for c in contexts}
+        held = [f" {normalise(a)} " for a in answers]
+        negatives = tuple(
+            int(n)
+            for n in best
+            if n not in own and not any(answer in normalised[n] for answer in held)
+        )[:_NEGATIVES]
+        found = _locate(contexts, [passages[number[c]] for c in contexts], answers)
+        if found is not None:
+            at, occurrences = found
+            examples.append(Example(question, number[contexts[at]], occurrences, (), negatives))
+        elif free and len(contexts) == 1:
+            ids = tokenizer.encode(answers[0], add_special_tokens=False).ids
+            if len(ids) <= MAX_ANSWER:
+                examples.append(Example(question, number[contexts[0]], (), tuple(ids), negatives))
+    return DataSet(file.name, tuple(passages), tuple(examples))
+
+
+def _texts(value: object) -> list[str]:
+    """Return a JSON list of strings as such."""
+    return [str(v) for v in value] if isinstance(value, list) else []
+
+
+def _locate(
+    contexts: Sequence[str], passages: Sequence[TokenisedText], answers: Sequence[str]
+) -> tuple[int, tuple[tuple[int, int], ...]] | None:
+    """The first context that holds an accepted answer, and all token ranges of that answer."""
+    for answer in answers:
+        for at, (context, passage) in enumerate(zip(contexts, passages, strict=True)):
+            ranges = [token_range(passage.spans, *s) for s in find_answer(context, answer)]
+            kept = tuple(r for r in ranges if r is not None and r[1] - r[0] <= MAX_ANSWER)
+            if kept:
+                return at, kept
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class MixConfig:
+    """How rows are made of examples.
+
+    ``passages[n - 1]`` is the weight of rows of n passages, ``no_answer`` the share of rows from
+    which the gold passage is taken away, ``window_tokens`` and ``negative_tokens`` the longest
+    windows of gold and other passages, ``batch_tokens`` the window tokens of one step.
+    """
+
+    passages: tuple[float, ...] = (1.0,)
+    no_answer: float = 0.0
+    window_tokens: int = 192
+    negative_tokens: int = 128
+    batch_tokens: int = 2500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a batch: windows, the gold window (-1: none), its answer's token ranges there."""
+
+    windows: tuple[Window, ...]
+    gold: int
+    occurrences: tuple[tuple[int, int], ...]
+    answer_ids: tuple[int, ...]
+    chosen: int
+
+
+def make_row(data: DataSet, example: Example, mix: MixConfig, rng: np.random.Generator) -> Row:
+    """Draw the passages of one row and the cut of each."""
+    weights = np.array(mix.passages)
+    n_passages = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
+    absent = bool(example.negatives) and rng.random() < mix.no_answer
+    n_negatives = min(n_passages - (not absent), len(example.negatives))
+    # Half of the negatives come from the hardest few, the others from all of them.
+    pool = example.negatives[: max(n_negatives, 4)] if rng.random() < 0.5 else example.negatives
+    picked = [int(n) for n in rng.choice(pool, n_negatives, replace=False)] if n_negatives else []
+    windows = [_cut(data, example.question, n, mix.negative_tokens, rng) for n in picked]
+    if absent:
+        return Row(tuple(windows), -1, (), (), 0)
+    chosen = int(rng.integers(len(example.occurrences))) if example.occurrences else 0
+    focus = example.occurrences[chosen] if example.occurrences else None
+    window, start = _cut_around(data, example, focus, mix.window_tokens, rng)
+    at = int(rng.integers(len(windows) + 1))
+    windows.insert(at, window)
+    shift = window.passage_start - start
+    last = len(window) - 1
+    occurrences = [(s + shift, e + shift) for s, e in example.occurrences]
+    kept = tuple(o for o in occurrences if o[0] >= window.passage_start and o[1] <= last)
+    chosen_at = kept.index(occurrences[chosen]) if kept else 0
+    return Row(tuple(windows), at, kept, example.answer_ids, chosen_at)
+
+
+def _cut(
+    data: DataSet,
+    question: NDArray[np.int32],
+    number: int,
+    tokens: int,
+    rng: np.random.Generator,
+) -> Window:
+    """Cut a window at random from a passage."""
+    passage = data.passages[number]
+    room = max(tokens - len(question) - 3, 16)
+    start = int(rng.integers(max(len(passage.ids) - room, 0) + 1))
+    return make_window(question, passage, start, min(start + room, len(passage.ids)), number)
+
+
+def _cut_around(
+    data: DataSet,
+    example: Example,
+    focus: tuple[int, int] | None,
+    tokens: int,
+    rng: np.random.Generator,
+) -> tuple[Window, int]:
+    """Cut a window at random that holds ``focus``; also returns its first token's number."""
+    passage = data.passages[example.gold]
+    length = len(passage.ids)
+    room = max(tokens - len(example.question) - 3, MAX_ANSWER)
+    low, high = 0, max(length - room, 0)
+    if focus is not None:
+        low, high = max(focus[1] - room, 0), min(focus[0], high)
+    start = int(rng.integers(low, max(high, low) + 1))
+    end = min(start + room, length)
+    return make_window(example.question, passage, start, end, example.gold), start
+
+
+def training_batch(rows: Sequence[Row]) -> TrainingBatch:
+    """Collate rows; see ``TrainingBatch`` for the shapes."""
+    reading = collate([row.windows for row in rows])
+    answers = [_answer(row, reading.window_starts[b]) for b, row in enumerate(rows)]
+    length = max(len(targets) for targets, _, _ in answers)
+    shape = (len(rows), length)
+    inputs = torch.full(shape, BEGIN)
+    copied = torch.full(shape, -1)
+    targets = torch.full(shape, -1)
+    gold = torch.zeros(*shape, reading.memory_ids.shape[1], dtype=torch.bool)
+    for b, (wanted, sources, first) in enumerate(answers):
+        n = len(wanted)
+        targets[b, :n] = torch.tensor(wanted)
+        inputs[b, 1:n] = torch.tensor(wanted[:-1], dtype=torch.int64)
+        copied[b, 1 : len(sources) + 1] = torch.tensor(sources, dtype=torch.int64)
+        for t, source in enumerate(sources):
+            gold[b, t, [source] if t else first] = True
+    return TrainingBatch(reading, inputs, copied, targets, gold)
+
+
+def _answer(row: Row, starts: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+    """Wanted tokens, memory positions to copy them from, all positions for the first of them."""
+    if row.gold < 0:
+        return [NO_ANSWER], [], []
+    if not row.occurrences:
+        return [*row.answer_ids, END], [], []
+    start, end = row.occurrences[row.chosen]
+    ids = row.windows[row.gold].token_ids[start:end].tolist()
+    offset = starts[row.gold]
+    sources = [offset + position for position in range(start, end)]
+    return [*ids, END], sources, [offset + s for s, _ in row.occurrences]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Data sets with the share of each that one pass goes through (2.0: twice)."""
+
+    sets: tuple[DataSet, ...]
+    passes: tuple[float, ...]
+
+    def order(self, rng: np.random.Generator) -> list[tuple[int, int]]:
+        """Pairs of data set and example number for one pass, shuffled."""
+        picked: list[tuple[int, int]] = []
+        for number, (data, share) in enumerate(zip(self.sets, self.passes, strict=True)):
+            n = len(data.examples)
+            for part in range(int(np.ceil(share))):
+                size = round(n * min(share - part, 1.0))
+                picked += [(number, int(e)) for e in rng.permutation(n)[:size]]
+        return [picked[i] for i in rng.permutation(len(picked))]
+
+    def batches(self, mix: MixConfig, seed: int) -> Iterator[list[Row]]:
+        """Endless rows in batches of at most ``mix.batch_tokens``; the same for the same seed."""
+        epoch = 0
+        rows: list[Row] = []
+        tokens = 0
+        while True:
+            rng = np.random.default_rng((seed, epoch))
+            for number, example in self.order(rng):
+                data = self.sets[number]
+                row = make_row(data, data.examples[example], mix, rng)
+                size = sum(map(len, row.windows))
+                if rows and tokens + size > mix.batch_tokens:
+                    yield rows
+                    rows, tokens = [], 0
+                rows.append(row)
+                tokens += size
+            epoch += 1
