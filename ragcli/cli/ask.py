@@ -1,0 +1,178 @@
+"""``ragcli ask``: the answer to a question, with the passage and sentence it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ragcli.cli.batch import Batch
+from ragcli.cli.environment import Environment
+from ragcli.cli.exits import found_code
+from ragcli.cli.options import AsJson, EncoderName, IndexFolder, settings_of
+from ragcli.config import Settings
+from ragcli.errors import IndexMissingError, UsageError
+from ragcli.render.answers import answer_json
+
+if TYPE_CHECKING:
+    from ragcli.engine.asking import AskOptions
+    from ragcli.records import Question
+    from ragcli.render.answers import AnswerWriter
+
+
+def ask(
+    context: typer.Context,
+    *,
+    question: Annotated[
+        str | None, typer.Argument(metavar="QUESTION", help="What you want to know.")
+    ] = None,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", metavar="N", min=1, help="Passages to read. [env var: RAGCLI_K]"),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PROBABILITY",
+            min=0.0,
+            max=1.0,
+            help="Give no answer below this confidence. [env var: RAGCLI_MIN_CONFIDENCE]",
+        ),
+    ] = None,
+    attribution: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="How the answer is traced to its sources: copy, cross-attention, ... "
+            "[env var: RAGCLI_ATTRIBUTION; default: copy]",
+        ),
+    ] = None,
+    heads: Annotated[
+        bool, typer.Option("--heads", help="Show how the attention heads differ.")
+    ] = False,
+    index: IndexFolder = None,
+    encoder: EncoderName = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|-",
+            help='Answer every line of a file, or of stdin: plain text, or {"id", "question"}; '
+            'a line may bring its own "contexts". Prints JSON lines.',
+        ),
+    ] = None,
+    context_file: Annotated[
+        str | None,
+        typer.Option(
+            "--context", metavar="FILE|-", help="Answer from this text, without any index."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question and show the sentence the answer came from.
+
+    Exits with 0 when there is an answer and with 1 when the documents do not give one.
+    """
+    from ragcli.engine.asking import ask as answer_questions
+
+    environment: Environment = context.obj
+    _check_usage(question, questions, context_file)
+    settings = settings_of(
+        environment,
+        index=index,
+        k=k,
+        encoder=encoder,
+        min_confidence=min_confidence,
+        attribution=attribution,
+    )
+    options = _options(settings, environment, context_file, heads=heads)
+    writer = None if as_json or questions else _writer(environment, options)
+    answered = False
+    with _open_questions(environment, question, questions, context_file) as asked:
+        folder = None if context_file else _folder(settings, environment, optional=bool(questions))
+        for answer in answer_questions(folder, asked, options):
+            answered |= not answer.abstained
+            if writer is None:
+                environment.write_line(answer_json(answer))
+            else:
+                writer.write(answer)
+    raise typer.Exit(found_code(found=answered, failed=asked.failed))
+
+
+def _options(
+    settings: Settings, environment: Environment, context_file: str | None, *, heads: bool
+) -> AskOptions:
+    from ragcli.engine.asking import AskOptions
+
+    given = {
+        "k": settings.k,
+        "min_confidence": settings.min_confidence,
+        "method": settings.attribution,
+        "encoder_name": settings.encoder,
+        "context_name": "stdin" if context_file == "-" else context_file,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return AskOptions(heads=heads, seen_from=environment.cwd, **chosen)  # type: ignore[arg-type]
+
+
+def _writer(environment: Environment, options: AskOptions) -> AnswerWriter:
+    from ragcli.render.answers import AnswerWriter
+
+    return AnswerWriter(
+        environment.console(), min_confidence=options.min_confidence, with_question=False
+    )
+
+
+def _folder(settings: Settings, environment: Environment, *, optional: bool) -> Path | None:
+    """Locate the index; a batch may do without one when its rows bring their contexts."""
+    from ragcli.store import locate_index
+
+    try:
+        return locate_index(settings.index, environment.cwd)
+    except IndexMissingError:
+        if optional:
+            return None
+        raise
+
+
+def _check_usage(question: str | None, questions: str | None, context_file: str | None) -> None:
+    remedy = 'try "ragcli ask --help"'
+    if (question is None) == (questions is None):
+        raise UsageError("ask takes a QUESTION or --questions FILE", remedy)
+    if question is not None and not question.strip():
+        raise UsageError("the question is empty", remedy)
+    if questions == context_file == "-":
+        raise UsageError("only one of --questions and --context can be stdin", "name a file")
+
+
+@contextmanager
+def _open_questions(
+    environment: Environment, question: str | None, questions: str | None, context_file: str | None
+) -> Iterator[Batch[Question]]:
+    """Open the questions; those without contexts of their own get the text of ``context_file``."""
+    from ragcli.engine.batches import as_unicode, read_questions
+    from ragcli.records import Question
+
+    contexts = None if context_file is None else (_read_text(environment, context_file),)
+    if questions is None:
+        yield Batch(environment, [Question(as_unicode(question or ""), None, contexts)])
+        return
+    with environment.open_lines(questions) as lines:
+        rows = read_questions(lines, "stdin" if questions == "-" else questions)
+        given = (
+            replace(row, contexts=contexts)
+            if isinstance(row, Question) and row.contexts is None
+            else row
+            for row in rows
+        )
+        yield Batch(environment, given)
+
+
+def _read_text(environment: Environment, name: str) -> str:
+    from ragcli.engine.batches import as_unicode
+
+    with environment.open_lines(name) as lines:
+        return as_unicode(lines.read())

@@ -1,0 +1,181 @@
+"""The use case ``ask``: a question → passages → the reader's answer → what it is owed to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus
+from ragcli.engine.confidence import DEFAULT_MIN_CONFIDENCE, confidence_of
+from ragcli.engine.encoders import check_requested, encoder_of, load_named
+from ragcli.engine.given import passages_of
+from ragcli.engine.paths import shown_path
+from ragcli.errors import UsageError
+from ragcli.records import Answer, Generation, Question, ScoredPassage
+
+if TYPE_CHECKING:
+    from ragcli.encoder import Encoder
+    from ragcli.reader import Reader
+    from ragcli.store import Index
+
+DEFAULT_K = 5
+BATCH_SIZE = 16
+"""Questions read together; the first answers of a stream come after as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """How to answer: ``k`` passages, least ``min_confidence`` in [0, 1], reading, head report."""
+
+    k: int = DEFAULT_K
+    min_confidence: float = DEFAULT_MIN_CONFIDENCE
+    method: str = DEFAULT_METHOD
+    heads: bool = False
+    encoder_name: str | None = None
+    seen_from: Path | None = None
+    context_name: str = "context"
+
+    def __post_init__(self) -> None:
+        """Raise ``UsageError`` for a reading that does not exist."""
+        if self.method not in METHODS:
+            raise UsageError(
+                f"unknown attribution {self.method!r}", f"choose one of: {', '.join(METHODS)}"
+            )
+
+
+def ask(
+    folder: Path | None, questions: Iterable[Question], options: AskOptions
+) -> Iterator[Answer]:
+    """Yield an answer for every question, in order; ``questions`` is read a batch at a time.
+
+    ``folder`` is the index folder; ``None`` will do when every question brings its contexts.
+    Raises ``IndexMismatchError`` for an index of another encoder and ``ModelError`` for weights
+    that cannot be loaded.
+    """
+    with ExitStack() as stack:
+        finder = PassageFinder(stack, folder, options)
+        remaining = iter(questions)
+        reader: Reader | None = None
+        while batch := list(islice(remaining, BATCH_SIZE)):
+            started = time.perf_counter()
+            found = finder.find(batch)
+            retrieved = time.perf_counter()
+            if reader is None:
+                from ragcli.reader import load_reader
+
+                reader = load_reader()
+            texts = [[hit.stored.passage.text for hit in hits] for hits in found]
+            loaded = time.perf_counter()
+            generations = reader.generate([q.text for q in batch], texts)
+            timings = {
+                "retrieval": (retrieved - started) / len(batch),
+                "loading": (loaded - retrieved) / len(batch),
+                "reading": (time.perf_counter() - loaded) / len(batch),
+            }
+            models = {
+                "encoder": finder.encoder_label,
+                "reader": f"{reader.fingerprint.name}@{reader.fingerprint.revision[:12]}",
+            }
+            circumstances = _Circumstances(options, models, timings)
+            for question, hits, generation in zip(batch, found, generations, strict=True):
+                yield circumstances.answer(question, hits, generation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What the answers of one batch have in common."""
+
+    options: AskOptions
+    models: dict[str, str]
+    timings: dict[str, float]
+
+    def answer(
+        self, question: Question, hits: Sequence[ScoredPassage], generation: Generation
+    ) -> Answer:
+        started = time.perf_counter()
+        texts = [hit.stored.passage.text for hit in hits]
+        attribution = attribute(generation, texts, self.options.method)
+        confidence = confidence_of(generation)
+        is_answer = bool(generation.text) and confidence >= self.options.min_confidence
+        heads = head_focus(generation, texts) if self.options.heads else ()
+        spent = {**self.timings, "attribution": time.perf_counter() - started}
+        return Answer(
+            question,
+            generation.text if is_answer else None,
+            confidence,
+            tuple(hits),
+            attribution,
+            heads,
+            self.models,
+            {**spent, "total": sum(spent.values())},
+        )
+
+
+class PassageFinder:
+    """Finds what the reader is to read: in the index, or in the contexts a question brings."""
+
+    def __init__(self, stack: ExitStack, folder: Path | None, options: AskOptions) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._options = options
+        self._index: Index | None = None
+        self._encoder: Encoder | None = None
+
+    @property
+    def encoder_label(self) -> str:
+        """Name of the encoder in use and the start of its revision."""
+        if self._encoder is None:
+            return "none"
+        fingerprint = self._encoder.fingerprint
+        return f"{fingerprint.name}@{fingerprint.revision[:12]}"
+
+    def find(self, questions: Sequence[Question]) -> list[list[ScoredPassage]]:
+        """At most ``k`` passages a question, best first."""
+        searched = [question for question in questions if question.contexts is None]
+        hits = iter(self._search([question.text for question in searched]))
+        return [
+            next(hits) if question.contexts is None else self._choose(question)
+            for question in questions
+        ]
+
+    def _search(self, queries: Sequence[str]) -> list[list[ScoredPassage]]:
+        if not queries:
+            return []
+        from ragcli.retrieval.dense import search_dense
+        from ragcli.store import Index, absolute_path, locate_index
+
+        folder = self._folder or locate_index(None, Path.cwd())
+        if self._index is None:
+            self._index = self._stack.enter_context(Index.open(folder))
+            self._encoder = encoder_of(self._index.fingerprint, self._options.encoder_name)
+        encoder = self._encoder or load_named(self._options.encoder_name)
+        seen_from = (self._options.seen_from or Path.cwd()).resolve()
+
+        def shown(hit: ScoredPassage) -> ScoredPassage:
+            file = absolute_path(hit.stored.path, folder.resolve())
+            return replace(hit, stored=replace(hit.stored, path=shown_path(file, seen_from)))
+
+        found = search_dense(self._index, encoder, queries, self._options.k)
+        return [[shown(hit) for hit in hits] for hits in found]
+
+    def _choose(self, question: Question) -> list[ScoredPassage]:
+        """All passages of the question's own contexts, or the ``k`` nearest to it."""
+        passages = passages_of(question.contexts or (), self._options.context_name)
+        k = self._options.k
+        if len(passages) <= k:
+            return [ScoredPassage(stored, None, n) for n, stored in enumerate(passages, start=1)]
+        if self._index is not None:
+            check_requested(self._index.fingerprint, self._options.encoder_name)
+        encoder = self._encoder = self._encoder or load_named(self._options.encoder_name)
+        vectors = encoder.encode_passages([stored.passage.text for stored in passages])
+        scores = vectors @ encoder.encode_queries([question.text])[0]
+        best = sorted(range(len(passages)), key=lambda n: (-scores[n], n))[:k]
+        return [
+            ScoredPassage(passages[n], float(scores[n]), rank)
+            for rank, n in enumerate(best, start=1)
+        ]

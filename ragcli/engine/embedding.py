@@ -1,0 +1,74 @@
+"""Documents → passages → vectors, with one encoder that is loaded when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ragcli.corpus.chunking import CHUNKER_VERSION, Chunker
+from ragcli.engine.encoders import load_named
+from ragcli.records import Document, Passage
+from ragcli.retrieval.dense import text_to_encode
+from ragcli.store import IndexFingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragcli.encoder import Encoder, EncoderFingerprint
+
+PASSAGE_TOKENS = 200
+"""Longest passage; the encoder's window also has to hold its title and heading."""
+
+
+class Embedder:
+    """Cuts and embeds documents for an index; ``name`` is the encoder's, ``None`` the default."""
+
+    def __init__(self, name: str | None) -> None:
+        self._name = name
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder; raises ``ModelError`` when it cannot be loaded."""
+        return load_named(self._name)
+
+    @cached_property
+    def encoder_fingerprint(self) -> EncoderFingerprint:
+        """Who the encoder is; the default one is known without loading it."""
+        from ragcli.encoder import default_fingerprint
+
+        default = default_fingerprint()
+        return default if self._name in (None, default.name) else self.encoder.fingerprint
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest passage in tokens: ``PASSAGE_TOKENS``, or 4/5 of a smaller encoder's window."""
+        return min(PASSAGE_TOKENS, self.encoder_fingerprint.max_tokens * 4 // 5)
+
+    @property
+    def index_fingerprint(self) -> IndexFingerprint:
+        """What an index must have been made by for this encoder's vectors to belong in it."""
+        made_by = self.encoder_fingerprint
+        return IndexFingerprint(
+            encoder_name=made_by.name,
+            encoder_revision=made_by.revision,
+            dimension=made_by.dimension,
+            query_prompt=made_by.query_prompt,
+            passage_prompt=made_by.passage_prompt,
+            max_tokens=self.max_tokens,
+            chunker_version=CHUNKER_VERSION,
+        )
+
+    @cached_property
+    def _chunker(self) -> Chunker:
+        return Chunker(self.encoder.tokenizer, self.max_tokens)
+
+    def split(self, document: Document) -> list[Passage]:
+        """Cut ``document`` into passages that rebuild its text."""
+        return self._chunker.split(document)
+
+    def embed(self, passages: Sequence[tuple[Document, Passage]]) -> NDArray[np.float32]:
+        """Return the unit vectors ``(n_passages, dimension)`` of passages of documents."""
+        texts = [text_to_encode(document.title, passage) for document, passage in passages]
+        return self.encoder.encode_passages(texts)

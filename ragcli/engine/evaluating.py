@@ -1,0 +1,112 @@
+"""The use case ``eval reader``: rows with their contexts → exact match and F1."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard
+
+from ragcli.engine.confidence import DEFAULT_MIN_CONFIDENCE, confidence_of
+from ragcli.errors import InputError
+from ragcli.evaluation.answers import exact_match, f1
+
+CHUNK = 128
+"""Rows read between two reports of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderRow:
+    """A question, what to read, and the accepted answers; none means: not answerable."""
+
+    question: str
+    contexts: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderScore:
+    """Means over ``n`` rows: ``em`` and ``f1`` in percent; ``abstained`` counts rows."""
+
+    em: float
+    f1: float
+    n: int
+    abstained: int
+    seconds: float
+
+
+def evaluate_reader(
+    files: Sequence[Path],
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    min_confidence: float = DEFAULT_MIN_CONFIDENCE,
+    weights: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ReaderScore:
+    """Score the reader on all rows of ``files``, or on a seeded sample of ``limit`` of them.
+
+    An unanswerable row is right when the reader abstains, an answerable one when the text is.
+    Raises ``InputError`` for a file that is not of such rows.
+    """
+    from ragcli.reader import load_reader
+
+    rows = [row for file in files for row in read_rows(file)]
+    if not rows:
+        raise InputError("there are no rows to evaluate on")
+    if limit is not None and limit < len(rows):
+        rows = random.Random(seed).sample(rows, limit)
+    reader = load_reader(weights)
+    started = time.perf_counter()
+    predictions: list[str | None] = []
+    for first in range(0, len(rows), CHUNK):
+        part = rows[first : first + CHUNK]
+        for generation in reader.generate([r.question for r in part], [r.contexts for r in part]):
+            sure = bool(generation.text) and confidence_of(generation) >= min_confidence
+            predictions.append(generation.text if sure else None)
+        progress(len(predictions), len(rows))
+    pairs = list(zip(predictions, rows, strict=True))
+    return ReaderScore(
+        em=100 * sum(exact_match(p, row.answers) for p, row in pairs) / len(rows),
+        f1=100 * sum(f1(p, row.answers) for p, row in pairs) / len(rows),
+        n=len(rows),
+        abstained=predictions.count(None),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def read_rows(file: Path) -> Iterator[ReaderRow]:
+    """Yield the rows of a JSON-lines file, ``.gz`` or plain; raises ``InputError``."""
+    try:
+        with (
+            gzip.open(file, "rt", encoding="utf-8")
+            if file.suffix == ".gz"
+            else file.open(encoding="utf-8-sig") as lines
+        ):
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _parse(line, f"{file}:{number}")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _parse(line: str, place: str) -> ReaderRow:
+    remedy = 'a row is {"id", "question", "contexts": [...], "answers": [...]}'
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{place}: is not valid JSON: {error}", remedy) from error
+    if not isinstance(row, dict) or not isinstance(row.get("question"), str):
+        raise InputError(f"{place}: has no question", remedy)
+    contexts, answers = row.get("contexts"), row.get("answers")
+    if not _are_texts(contexts) or not _are_texts(answers):
+        raise InputError(f"{place}: contexts and answers must be lists of texts", remedy)
+    return ReaderRow(row["question"], tuple(contexts), tuple(answers))
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)

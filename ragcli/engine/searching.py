@@ -1,0 +1,108 @@
+"""The use case ``search``: queries → hits from an index, in batches and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragcli.corpus.problem import Problem
+from ragcli.engine.batches import read_rows
+from ragcli.engine.encoders import encoder_of
+from ragcli.engine.paths import shown_path
+from ragcli.records import ScoredPassage
+
+if TYPE_CHECKING:
+    from ragcli.encoder import Encoder
+    from ragcli.store import Index
+
+DEFAULT_K = 10
+BATCH_SIZE = 32
+"""Queries encoded together; the first results of a stream come after as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to search for; ``query_id`` names it in a batch."""
+
+    text: str
+    query_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one query, best first, with paths as seen from the person's folder.
+
+    ``highlights[i]`` is the span of the best sentence in the text of ``hits[i]``, ``None`` where
+    highlights were not asked for.
+    """
+
+    query: Query
+    hits: tuple[ScoredPassage, ...]
+    highlights: tuple[tuple[int, int] | None, ...]
+
+
+def read_queries(lines: Iterable[str], name: str) -> Iterator[Query | Problem]:
+    """Yield the query of each line of a batch, a ``Problem`` for a line that cannot be meant."""
+    for row in read_rows(lines, name, ("text",)):
+        yield row if isinstance(row, Problem) else Query(row.text, row.row_id)
+
+
+def search(
+    folder: Path,
+    queries: Iterable[Query],
+    *,
+    k: int = DEFAULT_K,
+    min_score: float | None = None,
+    encoder_name: str | None = None,
+    highlight: bool = False,
+    seen_from: Path | None = None,
+) -> Iterator[SearchResult]:
+    """Yield a result for every query, in order; ``queries`` is read a batch at a time.
+
+    ``seen_from`` is the folder that paths are shown from, the current one by default.
+    Raises ``IndexMissingError``, and ``IndexMismatchError`` when the index was made by another
+    encoder than ``encoder_name`` or the encoder has changed since.
+    """
+    from ragcli.store import Index
+
+    with Index.open(folder) as index:
+        encoder = encoder_of(index.fingerprint, encoder_name)
+        searcher = _Searcher(index, encoder, folder.resolve(), (seen_from or Path.cwd()).resolve())
+        remaining = iter(queries)
+        while batch := list(islice(remaining, BATCH_SIZE)):
+            yield from searcher.answer(batch, k, min_score, highlight)
+
+
+@dataclass(frozen=True, slots=True)
+class _Searcher:
+    index: Index
+    encoder: Encoder
+    folder: Path
+    seen_from: Path
+
+    def answer(
+        self, queries: Sequence[Query], k: int, min_score: float | None, highlight: bool
+    ) -> Iterator[SearchResult]:
+        from ragcli.retrieval.dense import search_dense
+
+        texts = [query.text for query in queries]
+        found = search_dense(self.index, self.encoder, texts, k, min_score)
+        for query, hits in zip(queries, found, strict=True):
+            spans = self._best_sentences(query, hits) if highlight else [None] * len(hits)
+            yield SearchResult(query, tuple(map(self._shown, hits)), tuple(spans))
+
+    def _best_sentences(
+        self, query: Query, hits: Sequence[ScoredPassage]
+    ) -> Sequence[tuple[int, int] | None]:
+        from ragcli.retrieval.highlight import best_sentences
+
+        return best_sentences(self.encoder, query.text, [hit.stored.passage.text for hit in hits])
+
+    def _shown(self, hit: ScoredPassage) -> ScoredPassage:
+        from ragcli.store import absolute_path
+
+        path = shown_path(absolute_path(hit.stored.path, self.folder), self.seen_from)
+        return replace(hit, stored=replace(hit.stored, path=path))

@@ -1,0 +1,92 @@
+"""Hits for a person: rank, score, place, heading and the passage with its best sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from ragcli.records import ScoredPassage, StoredPassage
+from ragcli.render.neutral import printable, printable_block
+
+HIGHLIGHT = "bold yellow"
+_MARKED, _PLAIN = " > ", "   "
+"""Gutter of a line: a mark shows where the best sentence stands, also without colour."""
+
+_LEAST_TEXT_WIDTH = 20
+
+
+def place(stored: StoredPassage, offset: int = 0) -> str:
+    """Where the character ``offset`` of a passage stands: ``path:line``, or ``path p. 3``."""
+    page, line = stored.page_at(offset), stored.line_at(offset)
+    path = printable(stored.path)
+    if page is not None:
+        return f"{path} p. {page}"
+    return path if line is None else f"{path}:{line}"
+
+
+class HitWriter:
+    """Writes results for a person; ``with_query`` puts each query above its hits."""
+
+    def __init__(self, console: Console, *, with_query: bool) -> None:
+        self._console = console
+        self._with_query = with_query
+        self._is_first = True
+
+    def write(
+        self,
+        query: str,
+        query_id: str | None,
+        hits: Sequence[ScoredPassage],
+        highlights: Sequence[tuple[int, int] | None],
+    ) -> None:
+        """Write the hits of one query, a blank line between two.
+
+        ``highlights[i]`` is the span of the best sentence in the text of ``hits[i]``.
+        """
+        if self._with_query:
+            self._block([Text(printable(query), style="bold underline")])
+        for hit, highlight in zip(hits, highlights, strict=True):
+            self._block(hit_lines(hit, highlight, self._console))
+
+    def _block(self, lines: Iterable[Text]) -> None:
+        if not self._is_first:
+            self._console.print()
+        self._is_first = False
+        for line in lines:
+            self._console.print(line, soft_wrap=True)
+
+
+def hit_lines(
+    hit: ScoredPassage, highlight: tuple[int, int] | None, console: Console
+) -> Iterator[Text]:
+    """Yield one hit as lines that fit the console's width."""
+    title = Text.assemble(
+        (f"{hit.rank}", "bold"), f"  {hit.score:.3f}  ", (place(hit.stored), "cyan")
+    )
+    yield from title.wrap(console, console.width)
+    heading = Text(printable(hit.stored.passage.heading), style="dim")
+    if heading.plain:
+        yield from _indent(heading.wrap(console, _text_width(console)))
+    yield from _indent(passage_text(hit, highlight).wrap(console, _text_width(console)))
+
+
+def passage_text(hit: ScoredPassage, highlight: tuple[int, int] | None) -> Text:
+    """Return the passage without blank ends, the best sentence styled."""
+    text = Text(printable_block(hit.stored.passage.text))
+    if highlight is not None:
+        text.stylize(HIGHLIGHT, *highlight)
+    blank_start = len(text.plain) - len(text.plain.lstrip("\n "))
+    return text[blank_start : len(text.plain.rstrip())] if text.plain.strip() else Text()
+
+
+def _text_width(console: Console) -> int:
+    return max(console.width - len(_PLAIN), _LEAST_TEXT_WIDTH)
+
+
+def _indent(lines: Iterable[Text]) -> Iterator[Text]:
+    for line in lines:
+        line.rstrip()
+        marked = any(span.style == HIGHLIGHT for span in line.spans)
+        yield Text(_MARKED if marked else _PLAIN if line.plain else "").append_text(line)

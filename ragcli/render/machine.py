@@ -1,0 +1,107 @@
+"""Results for programs: JSON lines with keys in a fixed order and rounded floats, or paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from ragcli.records import ScoredPassage
+from ragcli.render.neutral import printable
+
+SCHEMA = 1
+"""Version of the objects' keys and their meaning; a change that breaks a reader raises it."""
+
+SCORE_DIGITS = 6
+
+
+def json_line(fields: Mapping[str, Any]) -> str:
+    """Return one line of JSON, in the characters' own spelling, that opens with ``schema``.
+
+    A lone surrogate, which no UTF-8 stream can carry, makes its line fall back to escapes.
+    """
+    record = {"schema": SCHEMA, **fields}
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    return line if _is_unicode(line) else json.dumps(record, allow_nan=False)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def hit_json(query: str, hit: ScoredPassage, query_id: str | None = None) -> str:
+    """Return the line of one hit; ``query_id`` stands in it only for a query of a batch."""
+    stored, passage = hit.stored, hit.stored.passage
+    identity = {} if query_id is None else {"query_id": query_id}
+    return json_line(
+        {
+            "query": query,
+            **identity,
+            "rank": hit.rank,
+            "score": rounded_score(hit),
+            "path": stored.path,
+            "passage_id": stored.passage_id,
+            "document_id": stored.document_id,
+            "start": passage.start,
+            "end": passage.end,
+            "line": passage.line,
+            "page": passage.page,
+            "heading": passage.heading,
+            "text": passage.text,
+            "metadata": dict(stored.metadata),
+        }
+    )
+
+
+def rounded_score(hit: ScoredPassage) -> float | None:
+    """Return the score as it is printed; a passage that was given has none."""
+    return None if hit.score is None else round(float(hit.score), SCORE_DIGITS)
+
+
+class JsonWriter:
+    """Writes results as JSON lines, a line for each hit."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(
+        self,
+        query: str,
+        query_id: str | None,
+        hits: Sequence[ScoredPassage],
+        highlights: Sequence[tuple[int, int] | None],
+    ) -> None:
+        """Write the hits of one query."""
+        self._stream.writelines(f"{hit_json(query, hit, query_id)}\n" for hit in hits)
+
+
+class PathWriter:
+    """Writes the path of each document once, in the order in which they are found.
+
+    ``end`` follows each path. ``exact`` leaves the path as it is, for programs; a terminal gets
+    it without control characters.
+    """
+
+    def __init__(self, stream: TextIO, *, end: str, exact: bool) -> None:
+        self._stream = stream
+        self._end = end
+        self._exact = exact
+        self._seen: set[str] = set()
+
+    def write(
+        self,
+        query: str,
+        query_id: str | None,
+        hits: Sequence[ScoredPassage],
+        highlights: Sequence[tuple[int, int] | None],
+    ) -> None:
+        """Write the paths of one query's hits that were not written before."""
+        for hit in hits:
+            path = hit.stored.path
+            if path not in self._seen:
+                self._seen.add(path)
+                self._stream.write((path if self._exact else printable(path)) + self._end)

@@ -1,0 +1,189 @@
+"""The commands on real documents, with the real encoder and the real index."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Run
+
+DOCUMENTS = {
+    "leave.md": "# Leave\n\nEveryone has 25 days of paid leave. Unused days lapse in March.\n",
+    "boiler.txt": "The boiler in the cellar was serviced in March.\n",
+    "facts.jsonl": '{"id": "f1", "title": "Otters", "text": "They hold hands.", "year": 2020}\n',
+}
+SEARCH_KEYS = [
+    "schema", "query", "rank", "score", "path", "passage_id", "document_id", "start", "end",
+    "line", "page", "heading", "text", "metadata",
+]  # fmt: skip
+
+
+@pytest.fixture
+def indexed(run: Run, tmp_path: Path) -> Path:
+    moment = time.time() - 60
+    for name, text in DOCUMENTS.items():
+        (tmp_path / name).write_text(text, "utf-8")
+        os.utime(tmp_path / name, (moment, moment))
+    finished = run("index", ".", "--quiet")
+    assert (finished.code, finished.out, finished.err) == (0, "", "")
+    return tmp_path
+
+
+def test_index_tells_one_line_and_nothing_on_stderr(run: Run, indexed: Path) -> None:
+    finished = run("index", ".")
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.out.startswith("3 unchanged; 0 passages embedded in ")
+    assert finished.out.count("\n") == 1
+
+
+def test_index_as_json_with_a_bad_file(run: Run, indexed: Path) -> None:
+    (indexed / "bad.pdf").write_bytes(b"no pdf")
+    finished = run("index", ".", "--json")
+    assert finished.code == 3
+    summary = json.loads(finished.out)
+    assert (summary["unchanged"], summary["added"]) == (3, 0)
+    assert [failure["path"] for failure in summary["failed"]] == ["bad.pdf"]
+    assert finished.err.startswith("ragcli: bad.pdf: ")
+
+
+def test_index_draws_a_bar_only_on_a_terminal(run: Run, indexed: Path) -> None:
+    finished = run("index", ".", "--rebuild", stderr_is_terminal=True, environ={"TERM": "xterm"})
+    assert "indexing" in finished.err
+    assert finished.out.startswith("3 updated")
+
+
+def test_search_for_a_person(run: Run, indexed: Path) -> None:
+    finished = run("search", "when do unused days lapse?", "-k", "1")
+    assert (finished.code, finished.err) == (0, "")
+    first, *rest = finished.out.splitlines()
+    assert first.startswith("1  0.")
+    assert first.endswith("  leave.md:1")
+    assert any(line.startswith(" > ") and "Unused days lapse" in line for line in rest)
+    assert "\x1b" not in finished.out
+
+
+def test_search_in_colour_on_a_terminal(run: Run, indexed: Path) -> None:
+    world = {"stdout_is_terminal": True, "terminal_width": 90}
+    coloured = run("search", "unused days", "-k", "1", environ={"TERM": "xterm"}, **world)
+    assert "\x1b[1;33mUnused days lapse in March." in coloured.out
+    plain = run("search", "unused days", "-k", "1", environ={"NO_COLOR": "1"}, **world)
+    assert "\x1b" not in plain.out
+
+
+def test_search_as_json(run: Run, indexed: Path) -> None:
+    finished = run("search", "what do otters do", "-k", "2", "--json")
+    first, second = map(json.loads, finished.out.splitlines())
+    assert list(first) == SEARCH_KEYS
+    assert (first["rank"], first["path"], first["document_id"]) == (1, "facts.jsonl", "f1")
+    assert first["metadata"] == {"year": 2020}
+    assert second["rank"] == 2
+    assert first["score"] > second["score"]
+
+
+def test_search_finds_nothing(run: Run, indexed: Path) -> None:
+    finished = run("search", "otters", "--min-score", "0.999")
+    assert (finished.code, finished.out, finished.err) == (1, "", "ragcli: nothing found\n")
+    as_json = run("search", "otters", "--min-score", "0.999", "--json")
+    assert (as_json.code, as_json.out, as_json.err) == (1, "", "")
+
+
+def test_a_batch_keeps_its_order_and_ids_and_goes_on_after_a_bad_line(
+    run: Run, indexed: Path
+) -> None:
+    lines = '{"id": "q1", "text": "otters"}\n{oops\nheating\n'
+    finished = run("search", "--queries", "-", "-k", "1", "--json", stdin=lines)
+    hits = [json.loads(line) for line in finished.out.splitlines()]
+    assert finished.code == 3
+    assert [(hit["query_id"], hit["path"]) for hit in hits] == [
+        ("q1", "facts.jsonl"),
+        ("3", "boiler.txt"),
+    ]
+    assert list(hits[0]) == ["schema", "query", "query_id", *SEARCH_KEYS[2:]]
+    assert finished.err.startswith("ragcli: stdin:2: is not valid JSON")
+    (indexed / "queries.txt").write_text("otters\n", "utf-8")
+    assert run("search", "--queries", "queries.txt", "-l", "-k", "1").out == "facts.jsonl\n"
+
+
+def test_paths_only(run: Run, indexed: Path) -> None:
+    shown = run("search", "boiler in the cellar", "-l").out.splitlines()
+    assert shown[0] == "boiler.txt"
+    assert sorted(shown) == sorted(DOCUMENTS)
+    assert run("search", "boiler", "-l", "-0", "-k", "1").out == "boiler.txt\0"
+
+
+def test_commands_find_the_index_above_and_show_paths_from_here(run: Run, indexed: Path) -> None:
+    deep = indexed / "deep" / "er"
+    deep.mkdir(parents=True)
+    (deep / "new.txt").write_text("Whales sing.\n", "utf-8")
+    assert run("index", ".", cwd=deep).code == 0
+    assert not (deep / ".ragcli").exists()
+    shown = run("search", "whale song", "-l", "-k", "2", cwd=deep).out.splitlines()
+    assert shown[0] == "new.txt"
+    assert Path(shown[1]).is_absolute()
+
+
+def test_the_index_can_lie_elsewhere(run: Run, indexed: Path, tmp_path: Path) -> None:
+    assert run("index", "boiler.txt", "--index", "other", "-q").code == 0
+    assert json.loads(run("status", "--json", "--index", "other").out)["files"] == 1
+    assert json.loads(run("status", "--json", environ={"RAGCLI_INDEX": "other"}).out)["files"] == 1
+    (tmp_path / "ragcli.toml").write_text('index = "other"\n', "utf-8")
+    assert json.loads(run("status", "--json").out)["files"] == 1
+
+
+def test_another_encoder_is_refused_with_the_remedy(run: Run, indexed: Path) -> None:
+    finished = run("search", "q", environ={"RAGCLI_ENCODER": "other"})
+    assert (finished.code, finished.out) == (2, "")
+    assert "made by the encoder all-MiniLM-L6-v2, not by other" in finished.err
+    assert "--rebuild" in finished.err
+
+
+def test_status_for_a_person_and_for_a_program(run: Run, indexed: Path) -> None:
+    finished = run("status")
+    assert (finished.code, finished.err) == (0, "")
+    assert "documents  3\n" in finished.out
+    assert "all-MiniLM-L6-v2" in finished.out
+    status = json.loads(run("status", "--json").out)
+    assert (status["files"], status["documents"], status["passages"]) == (3, 3, 3)
+    assert status["encoder"]["dimension"] == 384
+    assert status["bytes"] > 0
+
+
+def test_a_document_cannot_steer_the_terminal(run: Run, indexed: Path) -> None:
+    (indexed / "evil.txt").write_text("Zebras \x1b]0;owned\x07 gallop.\n", "utf-8")
+    run("index", ".", "-q")
+    shown = run("search", "zebras gallop", "-k", "1", stdout_is_terminal=True, terminal_width=80)
+    assert "Zebras ␛]0;owned␇ gallop." in shown.out
+    assert "\x1b]" not in shown.out
+
+
+class ClosesAfterFirstLine(io.StringIO):
+    """A pipe whose reader takes one line and goes away, as ``head -1`` does."""
+
+    def write(self, text: str) -> int:
+        if "\n" in self.getvalue():
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+
+def test_head_ends_a_search_quietly(run: Run, indexed: Path) -> None:
+    finished = run("search", "days", "--json", stdout=ClosesAfterFirstLine())
+    assert (finished.code, finished.err) == (0, "")
+
+
+class Interrupting(io.StringIO):
+    """An input in which the person presses Ctrl-C."""
+
+    def __next__(self) -> str:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_a_batch(run: Run, indexed: Path) -> None:
+    finished = run("search", "--queries", "-", stdin=Interrupting())
+    assert (finished.code, finished.err) == (130, "ragcli: interrupted\n")
