@@ -56,8 +56,8 @@ def evaluate_reader(
     Prints exact match and F1 in percent, as SQuAD's script defines them; a row without answers is
     right when the reader abstains.
     """
-    from ragcli.engine.confidence import DEFAULT_MIN_CONFIDENCE
     from ragcli.engine.evaluating import evaluate_reader as measure
+    from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE
 
     environment: Environment = context.obj
     settings = settings_of(environment, min_confidence=min_confidence)

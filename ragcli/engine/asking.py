@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus
-from ragcli.engine.confidence import DEFAULT_MIN_CONFIDENCE, confidence_of
 from ragcli.engine.encoders import check_requested, encoder_of, load_named
 from ragcli.engine.given import passages_of
 from ragcli.engine.paths import shown_path
 from ragcli.errors import UsageError
+from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_calibration
 from ragcli.records import Answer, Generation, Question, ScoredPassage
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def ask(
     with ExitStack() as stack:
         finder = PassageFinder(stack, folder, options)
         remaining = iter(questions)
+        calibration = load_calibration()
         reader: Reader | None = None
         while batch := list(islice(remaining, BATCH_SIZE)):
             started = time.perf_counter()
@@ -81,7 +82,7 @@ def ask(
                 "encoder": finder.encoder_label,
                 "reader": f"{reader.fingerprint.name}@{reader.fingerprint.revision[:12]}",
             }
-            circumstances = _Circumstances(options, models, timings)
+            circumstances = _Circumstances(options, calibration, models, timings)
             for question, hits, generation in zip(batch, found, generations, strict=True):
                 yield circumstances.answer(question, hits, generation)
 
@@ -91,6 +92,7 @@ class _Circumstances:
     """What the answers of one batch have in common."""
 
     options: AskOptions
+    calibration: Calibration
     models: dict[str, str]
     timings: dict[str, float]
 
@@ -100,7 +102,7 @@ class _Circumstances:
         started = time.perf_counter()
         texts = [hit.stored.passage.text for hit in hits]
         attribution = attribute(generation, texts, self.options.method)
-        confidence = confidence_of(generation)
+        confidence = self.calibration.confidence(generation)
         is_answer = bool(generation.text) and confidence >= self.options.min_confidence
         heads = head_focus(generation, texts) if self.options.heads else ()
         spent = {**self.timings, "attribution": time.perf_counter() - started}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from ragcli.engine.confidence import DEFAULT_MIN_CONFIDENCE, confidence_of
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import exact_match, f1
+from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, load_calibration
 
 CHUNK = 128
 """Rows read between two reports of progress."""
@@ -60,13 +60,13 @@ def evaluate_reader(
         raise InputError("there are no rows to evaluate on")
     if limit is not None and limit < len(rows):
         rows = random.Random(seed).sample(rows, limit)
-    reader = load_reader(weights)
+    reader, calibration = load_reader(weights), load_calibration()
     started = time.perf_counter()
     predictions: list[str | None] = []
     for first in range(0, len(rows), CHUNK):
         part = rows[first : first + CHUNK]
         for generation in reader.generate([r.question for r in part], [r.contexts for r in part]):
-            sure = bool(generation.text) and confidence_of(generation) >= min_confidence
+            sure = bool(generation.text) and calibration.confidence(generation) >= min_confidence
             predictions.append(generation.text if sure else None)
         progress(len(predictions), len(rows))
     pairs = list(zip(predictions, rows, strict=True))

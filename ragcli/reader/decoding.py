@@ -2,7 +2,8 @@
 
 A token that is copied keeps the memory position it was copied from. When the position right behind
 the last copied one holds the chosen token and is nearly as likely as the best, it is taken: a span
-then goes on where it began instead of jumping to another mention of the same word.
+then goes on where it began instead of jumping to another mention of the same word. Words are copied
+whole: no copied run begins or ends inside one.
 Shapes: B questions, T answer tokens, M memory positions, H heads, V vocabulary with specials.
 """
 
@@ -63,9 +64,12 @@ class _Step:
 
 
 def decode_greedily(
-    reader: FusionInDecoder, memory: Memory, max_answer_tokens: int
+    reader: FusionInDecoder, memory: Memory, continues: Tensor, max_answer_tokens: int
 ) -> list[Decoded]:
-    """Write an answer of at most ``max_answer_tokens`` for every question of a memory."""
+    """Write an answer of at most ``max_answer_tokens`` for every question of a memory.
+
+    ``continues (B, M)`` is true at memory positions inside a word, behind its first token.
+    """
     n_questions = memory.states.shape[0]
     token_ids = torch.full((n_questions,), BEGIN)
     sources = torch.full((n_questions,), -1)
@@ -78,12 +82,14 @@ def decode_greedily(
             memory, token_ids[:, None], sources[:, None], past, return_weights=True
         )
         past = output.past
-        mixture = _mixture(reader, memory, output)
+        copied = _copied(output, continues, sources)
+        mixture = _mixture(reader, memory, output, copied)
         if number == 0:
-            p_no_answer = mixture[:, NO_ANSWER]
+            p_no_answer = mixture[:, NO_ANSWER].clone()
             mixture[:, END] = 0.0
         mixture[:, NO_ANSWER] = 0.0
-        step = _choose(memory, output, mixture, sources)
+        _finish_word(mixture, memory.ids, continues, sources)
+        step = _choose(memory, output, mixture, copied, sources)
         finished = finished | (step.token_ids == END)
         if bool(finished.all()):
             break
@@ -92,32 +98,57 @@ def decode_greedily(
     return [_collect(steps, b, float(p_no_answer[b])) for b in range(n_questions)]
 
 
-def _mixture(reader: FusionInDecoder, memory: Memory, output: DecoderOutput) -> Tensor:
-    """Probability ``(B, V)`` of each next token."""
+def _copied(output: DecoderOutput, continues: Tensor, previous: Tensor) -> Tensor:
+    """Probability ``(B, M)`` of copying from each position, 0 inside words that it would tear.
+
+    A position inside a word can only be taken right behind ``previous (B,)``.
+    """
+    positions = torch.arange(continues.shape[1])
+    torn = continues & (positions != (previous + 1)[:, None])
+    gate = output.gate_logits[:, -1:].sigmoid()
+    return output.copy_log_probabilities[:, -1].exp() * (1 - gate) * ~torn
+
+
+def _finish_word(mixture: Tensor, ids: Tensor, continues: Tensor, previous: Tensor) -> None:
+    """Leave only the next token's probability where the word copied last goes on there.
+
+    ``mixture (B, V)`` is changed in place; ``previous (B,)`` are the positions copied last.
+    """
+    following = (previous + 1).clamp(max=continues.shape[1] - 1)[:, None]
+    goes_on = (previous >= 0) & continues.gather(1, following).squeeze(1)
+    token_ids = ids.gather(1, following)
+    likelihood = mixture.gather(1, token_ids).clamp(min=torch.finfo(mixture.dtype).tiny)
+    only = torch.zeros_like(mixture).scatter(1, token_ids, likelihood)
+    mixture[goes_on] = only[goes_on]
+
+
+def _mixture(
+    reader: FusionInDecoder, memory: Memory, output: DecoderOutput, copied: Tensor
+) -> Tensor:
+    """Probability ``(B, V)`` of each next token, written or ``copied (B, M)``."""
     gate = output.gate_logits[:, -1:].sigmoid()
     written = reader.vocabulary_logits(output.states[:, -1]).softmax(-1) * gate
-    copied = output.copy_log_probabilities[:, -1].exp() * (1 - gate)
     return written.scatter_add(1, memory.ids, copied)
 
 
-def _choose(memory: Memory, output: DecoderOutput, mixture: Tensor, previous: Tensor) -> _Step:
+def _choose(
+    memory: Memory, output: DecoderOutput, mixture: Tensor, copied: Tensor, previous: Tensor
+) -> _Step:
     """Take the likeliest token, and its source where the better part of it is copied."""
     likelihood, token_ids = mixture.max(-1)
-    gate = output.gate_logits[:, -1].sigmoid()
-    copy = output.copy_log_probabilities[:, -1].exp()
-    matching = torch.where(memory.ids == token_ids[:, None], copy, 0.0)
+    matching = torch.where(memory.ids == token_ids[:, None], copied, 0.0)
     best, position = matching.max(-1)
-    following = (previous + 1).clamp(max=copy.shape[1] - 1)
+    following = (previous + 1).clamp(max=copied.shape[1] - 1)
     next_weight = matching.gather(1, following[:, None]).squeeze(1)
     goes_on = (previous >= 0) & (next_weight > 0) & (next_weight >= NEAR * best)
     position = torch.where(goes_on, following, position)
-    is_copied = (1 - gate) * matching.sum(-1) >= 0.5 * likelihood
+    is_copied = matching.sum(-1) >= 0.5 * likelihood
     return _Step(
         token_ids,
         torch.where(is_copied, position, -1),
         likelihood.clamp(min=1e-12).log(),
-        1 - gate,
-        copy,
+        1 - output.gate_logits[:, -1].sigmoid(),
+        output.copy_log_probabilities[:, -1].exp(),
         torch.stack([w[:, :, -1] for w in output.cross_weights], 1),
         torch.stack([s[:, :, -1] for s in output.cross_scores], 1),
     )

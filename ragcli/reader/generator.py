@@ -43,6 +43,10 @@ class Reader:
     def __init__(self, network: FusionInDecoder, fingerprint: ReaderFingerprint) -> None:
         self.fingerprint = fingerprint
         self.tokenizer: Tokenizer = minilm.load_tokenizer()
+        vocabulary = range(self.tokenizer.get_vocab_size())
+        self._is_continuation = torch.tensor(
+            [(self.tokenizer.id_to_token(n) or "").startswith("##") for n in vocabulary]
+        )
         self.network = network.eval()
         self.network.encoder.layers.to(fast_dtype())
 
@@ -92,7 +96,8 @@ class Reader:
         reading = collate([windows[n] for n in batch])
         with torch.inference_mode():
             memory = self.network.encode(reading)
-            decoded = decode_greedily(self.network, memory, max_answer_tokens)
+            continues = self._is_continuation[memory.ids]
+            decoded = decode_greedily(self.network, memory, continues, max_answer_tokens)
         for n, raw in zip(batch, decoded, strict=True):
             yield self._generation(raw, windows[n], contexts[n])
 

@@ -33,7 +33,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--passages", type=_weights, default=(1.0,), help="weights of rows of 1,2,... passages")
     add("--no-answer", type=float, default=0.0, help="share of rows without the gold passage")
     add("--window-tokens", type=int, default=192)
-    add("--negative-tokens", type=int, default=128)
+    add("--shortest-window", type=int, default=96)
     add("--dev", type=Path, help="rows on which EM and F1 are logged during training")
     add("--dev-limit", type=int, default=300)
     add("--evaluate-every", type=int, default=1000, metavar="STEPS")
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.passages,
         options.no_answer,
         options.window_tokens,
-        options.negative_tokens,
+        options.shortest_window,
         options.batch_tokens,
     )
     schedule = Schedule(options.steps, options.rate, options.warmup, options.decay, options.seed)

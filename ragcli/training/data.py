@@ -145,14 +145,15 @@ class MixConfig:
     """How rows are made of examples.
 
     ``passages[n - 1]`` is the weight of rows of n passages, ``no_answer`` the share of rows from
-    which the gold passage is taken away, ``window_tokens`` and ``negative_tokens`` the longest
-    windows of gold and other passages, ``batch_tokens`` the window tokens of one step.
+    which the gold passage is taken away, ``batch_tokens`` the window tokens of one step. The
+    longest window is drawn for each row between ``shortest_window`` and ``window_tokens``: all
+    passages of a row have the same, or their lengths would tell which one is gold.
     """
 
     passages: tuple[float, ...] = (1.0,)
     no_answer: float = 0.0
     window_tokens: int = 192
-    negative_tokens: int = 128
+    shortest_window: int = 96
     batch_tokens: int = 2500
 
 
@@ -176,12 +177,13 @@ def make_row(data: DataSet, example: Example, mix: MixConfig, rng: np.random.Gen
     # Half of the negatives come from the hardest few, the others from all of them.
     pool = example.negatives[: max(n_negatives, 4)] if rng.random() < 0.5 else example.negatives
     picked = [int(n) for n in rng.choice(pool, n_negatives, replace=False)] if n_negatives else []
-    windows = [_cut(data, example.question, n, mix.negative_tokens, rng) for n in picked]
+    limit = int(rng.integers(mix.shortest_window, mix.window_tokens + 1))
+    windows = [_cut(data, example.question, n, limit, rng) for n in picked]
     if absent:
         return Row(tuple(windows), -1, (), (), 0)
     chosen = int(rng.integers(len(example.occurrences))) if example.occurrences else 0
     focus = example.occurrences[chosen] if example.occurrences else None
-    window, start = _cut_around(data, example, focus, mix.window_tokens, rng)
+    window, start = _cut_around(data, example, focus, limit, rng)
     at = int(rng.integers(len(windows) + 1))
     windows.insert(at, window)
     shift = window.passage_start - start

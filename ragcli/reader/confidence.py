@@ -1,0 +1,69 @@
+"""How likely an answer is right: a logistic regression on what the reader says of itself.
+
+Its coefficients are fitted by ``python -m ragcli.training.calibration`` on questions of which a
+part has no answer in its passages, and stand beside the weights they belong to.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ragcli.errors import ModelError
+from ragcli.records import Generation
+
+CALIBRATION = Path(__file__).parent / "weights" / "calibration.json"
+DEFAULT_MIN_CONFIDENCE = 0.25
+"""Least confidence of an answer that is given; ``docs/training.md`` has what it costs and saves."""
+_LEAST = 1e-6
+_LEAST_LOG = -8.0
+
+
+def features(generation: Generation) -> tuple[float, float, float]:
+    """Log-odds that there is an answer, mean and least log-probability of its tokens.
+
+    All natural logarithms, bounded so that no single one decides alone.
+    """
+    p = min(max(generation.p_no_answer, _LEAST), 1 - _LEAST)
+    likelihoods = [token.log_probability for token in generation.tokens] or [_LEAST_LOG]
+    mean = max(sum(likelihoods) / len(likelihoods), _LEAST_LOG)
+    return math.log((1 - p) / p), mean, max(min(likelihoods), _LEAST_LOG)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Coefficients of the logistic regression, one for each of ``features`` and the bias."""
+
+    bias: float
+    has_answer: float
+    mean_likelihood: float
+    least_likelihood: float
+
+    def confidence(self, generation: Generation) -> float:
+        """Probability, in [0, 1], that the answer is right; 0 for an empty generation."""
+        if not generation.text:
+            return 0.0
+        has_answer, mean, least = features(generation)
+        logit = (
+            self.bias
+            + self.has_answer * has_answer
+            + self.mean_likelihood * mean
+            + self.least_likelihood * least
+        )
+        return 1 / (1 + math.exp(-logit))
+
+    def save(self, file: Path) -> None:
+        """Write the coefficients as JSON."""
+        file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def load_calibration(file: Path = CALIBRATION) -> Calibration:
+    """Read coefficients; raises ``ModelError`` when they are missing or cannot be meant."""
+    try:
+        return Calibration(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"cannot read the reader's calibration {file}: {error}", "install ragcli anew"
+        ) from error

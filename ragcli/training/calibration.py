@@ -1,0 +1,89 @@
+"""``python -m ragcli.training.calibration``: fit how confidence follows from the reader's figures.
+
+Rows with an accepted answer count as right when F1 is at least 0.5, rows without never. Prints the
+expected calibration error of a held-out half, and for several thresholds how often the reader
+abstains where it should and where it should not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragcli.evaluation.answers import f1
+from ragcli.evaluation.calibration import expected_calibration_error
+from ragcli.reader import load_reader
+from ragcli.reader.confidence import CALIBRATION, Calibration, features
+from ragcli.training.data import read_rows
+
+RIGHT = 0.5
+_STEPS = 50
+_RIDGE = 1e-3
+
+
+def fit(inputs: NDArray[np.float64], right: NDArray[np.float64]) -> Calibration:
+    """Fit by Newton's method; ``inputs (n, 3)``, ``right (n,)`` 0 or 1."""
+    x = np.hstack((np.ones((len(inputs), 1)), inputs))
+    w = np.zeros(x.shape[1])
+    for _ in range(_STEPS):
+        p = 1 / (1 + np.exp(-(x @ w)))
+        gradient = x.T @ (p - right) + _RIDGE * w
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + _RIDGE * np.eye(len(w))
+        w -= np.linalg.solve(curvature, gradient)
+    return Calibration(*(round(float(value), 4) for value in w))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read rows with the reader, fit, report and write the coefficients."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ragcli.training.calibration", description=__doc__
+    )
+    parser.add_argument("rows", nargs="+", type=Path, help="JSON lines, plain or .gz")
+    parser.add_argument("--limit", type=int, default=500, help="rows of each file")
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--output", type=Path, default=CALIBRATION)
+    options = parser.parse_args(arguments)
+    rows = []
+    for file in options.rows:
+        own = list(read_rows(file))
+        rows += random.Random(0).sample(own, min(options.limit, len(own)))
+    random.Random(1).shuffle(rows)
+    contexts = [[str(c) for c in list(row["contexts"])] for row in rows]  # type: ignore[call-overload]
+    answers = [[str(a) for a in list(row["answers"])] for row in rows]  # type: ignore[call-overload]
+    generations = load_reader(options.weights).generate(
+        [str(r["question"]) for r in rows], contexts
+    )
+    inputs = np.array([features(generation) for generation in generations])
+    right = np.array(
+        [
+            float(bool(accepted) and f1(generation.text, accepted) >= RIGHT)
+            for generation, accepted in zip(generations, answers, strict=True)
+        ]
+    )
+    half = len(rows) // 2
+    held_out = fit(inputs[:half], right[:half])
+    confidences = np.array([held_out.confidence(generation) for generation in generations[half:]])
+    report = [
+        f"expected calibration error {expected_calibration_error(confidences, right[half:]):.3f}"
+    ]
+    answerable = np.array([bool(accepted) for accepted in answers[half:]])
+    for threshold in (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5):
+        abstains = confidences < threshold
+        report.append(
+            f"threshold {threshold:.2f}: abstains on {abstains[~answerable].mean():.1%} of the "
+            f"unanswerable, {abstains[answerable].mean():.1%} of the answerable, "
+            f"{abstains[right[half:] > 0].mean():.1%} of the right answers"
+        )
+    fit(inputs, right).save(options.output)
+    sys.stdout.write("\n".join(report) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
