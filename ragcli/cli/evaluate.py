@@ -67,7 +67,7 @@ def evaluate_reader(
         limit=limit,
         seed=seed,
         min_confidence=DEFAULT_MIN_CONFIDENCE if least is None else least,
-        weights=weights,
+        weights=None if weights is None else environment.cwd / weights,
         progress=_progress(environment),
     )
     environment.write_line(score_json(score) if as_json else score_line(score))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -130,8 +131,18 @@ def _rules_in(folder: Path) -> tuple[_Rules, ...]:
     for name in IGNORE_FILES:
         file = folder / name
         if file.is_file():
-            lines += file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return (_Rules(folder, GitIgnoreSpec.from_lines(lines)),) if lines else ()
+            lines += file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    patterns = [line for line in lines if _is_pattern(line)]
+    return (_Rules(folder, GitIgnoreSpec.from_lines(patterns)),) if patterns else ()
+
+
+def _is_pattern(line: str) -> bool:
+    """Whether the line means anything; as git does, a malformed one is passed over."""
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _rules_above(root: Path) -> tuple[_Rules, ...]:

@@ -51,7 +51,7 @@ class ExternalEncoder:
             convert_to_numpy=True,
             show_progress_bar=False,
         )
-        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), -1)
+        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), self.fingerprint.dimension)
 
 
 def _load(name: str) -> SentenceTransformer:

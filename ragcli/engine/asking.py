@@ -151,7 +151,7 @@ class PassageFinder:
         from ragcli.retrieval.dense import search_dense
         from ragcli.store import Index, absolute_path, locate_index
 
-        folder = self._folder or locate_index(None, Path.cwd())
+        folder = self._folder or locate_index(None, self._options.seen_from or Path.cwd())
         if self._index is None:
             self._index = self._stack.enter_context(Index.open(folder))
             self._encoder = encoder_of(self._index.fingerprint, self._options.encoder_name)

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,14 +84,14 @@ def read_rows(file: Path) -> Iterator[ReaderRow]:
     """Yield the rows of a JSON-lines file, ``.gz`` or plain; raises ``InputError``."""
     try:
         with (
-            gzip.open(file, "rt", encoding="utf-8")
+            gzip.open(file, "rt", encoding="utf-8-sig")
             if file.suffix == ".gz"
             else file.open(encoding="utf-8-sig") as lines
         ):
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield _parse(line, f"{file}:{number}")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 
@@ -98,9 +99,9 @@ def _parse(line: str, place: str) -> ReaderRow:
     remedy = 'a row is {"id", "question", "contexts": [...], "answers": [...]}'
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: is not valid JSON: {error}", remedy) from error
-    if not isinstance(row, dict) or not isinstance(row.get("question"), str):
+    if not isinstance(row, dict) or not _is_text(row.get("question")):
         raise InputError(f"{place}: has no question", remedy)
     contexts, answers = row.get("contexts"), row.get("answers")
     if not _are_texts(contexts) or not _are_texts(answers):
@@ -109,4 +110,9 @@ def _parse(line: str, place: str) -> ReaderRow:
 
 
 def _are_texts(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a string without lone surrogates, which no tokenizer takes."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)

@@ -90,15 +90,21 @@ def load(file: Path) -> FusionInDecoder:
         raise ModelError(f"cannot read the reader weights {file}: {error}") from error
     if metadata.get("format") != "ragcli-reader-1":
         raise ModelError(f"{file} does not hold reader weights of this version of ragcli")
-    config = ReaderConfig(
-        n_decoder_layers=int(metadata["n_decoder_layers"]),
-        frozen_layers=int(metadata["frozen_layers"]),
-    )
+    try:
+        config = ReaderConfig(
+            n_decoder_layers=int(metadata["n_decoder_layers"]),
+            frozen_layers=int(metadata["frozen_layers"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{file} does not tell the sizes of its reader") from error
     reader = FusionInDecoder(config)
     _load_encoder(reader)
     freeze(reader)
     missing = trained_tensors(reader).keys() ^ tensors.keys()
     if missing:
         raise ModelError(f"{file} lacks or has too many tensors: {', '.join(sorted(missing)[:3])}")
-    reader.load_state_dict(tensors, strict=False)
+    try:
+        reader.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise ModelError(f"{file} holds tensors of other shapes than a reader's") from error
     return reader.eval()

@@ -77,7 +77,7 @@ def decode_greedily(
     p_no_answer = torch.zeros(n_questions)
     past: tuple[KeysValues, ...] | None = None
     steps: list[_Step] = []
-    for number in range(min(max_answer_tokens, MAX_ANSWER_TOKENS) + 1):
+    for number in range(min(max_answer_tokens, MAX_ANSWER_TOKENS)):
         output = reader.decode(
             memory, token_ids[:, None], sources[:, None], past, return_weights=True
         )

@@ -135,7 +135,9 @@ def _opening(hit: ScoredPassage, length: int = 160) -> str:
 
 def _head_line(head: HeadFocus, passages: tuple[ScoredPassage, ...]) -> str:
     best = max(range(len(head.shares)), key=head.shares.__getitem__)
-    sentence = "" if head.sentence is None else " ".join(printable(head.sentence.text).split())
+    sentence = (
+        "" if head.sentence is None else " ".join(printable_block(head.sentence.text).split())
+    )
     return (
         f"  layer {head.layer} head {head.head:2}  {head.entropy:4.1f} bits  "
         f"passage {passages[best].rank} {head.shares[best]:4.0%}  {sentence}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 4096
 _PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
 _BUSY_SECONDS = 10.0
+_SQLITE_ERROR = 1  # SQLite's code for "SQL error": ours, not the disk's
 
 _SOURCE_COLUMNS = "path, content_hash, size, modified_ns, settings"
 
@@ -303,15 +304,22 @@ class Catalogue:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite says about a file it cannot use into an error with a remedy."""
+    """Turn what SQLite says about a file it cannot use into an error with a remedy.
+
+    Broken constraints and SQL are our bugs and pass unchanged.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) == _SQLITE_ERROR:
+            raise
         raise RagcliError(
             f"cannot use the index in {path.parent}: {error}",
             "check the permissions and the free space of that folder",
         ) from error
     except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise
         raise IndexMismatchError(
             f"{path} is damaged or no index: {error}",
             f'remove {path.parent} and run "ragcli index PATH" again',

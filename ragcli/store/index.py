@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError, IndexMissingError, RagcliError
@@ -15,7 +17,7 @@ from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
 from ragcli.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -36,7 +38,8 @@ class Index:
 
     Opened with ``open`` it shows the last commit as of then, whatever a writer does meanwhile;
     opened with ``create_or_open`` it is the one writer and shows its own uncommitted changes.
-    Closing drops what was not committed.
+    Closing drops what was not committed. Reading and writing raise ``IndexMismatchError`` on
+    meeting damage in the catalogue and ``RagcliError`` when the disk fails.
     """
 
     def __init__(
@@ -60,7 +63,8 @@ class Index:
         """
         catalogue = Catalogue.for_reading(folder / CATALOGUE_NAME)
         try:
-            manifest = catalogue.manifest()
+            with explained(folder / CATALOGUE_NAME):
+                manifest = catalogue.manifest()
             if manifest is None:
                 raise IndexMissingError(f"no index in {folder}", 'run "ragcli index PATH"')
         except BaseException:
@@ -82,7 +86,8 @@ class Index:
         try:
             catalogue = Catalogue.for_writing(folder / CATALOGUE_NAME)
             try:
-                manifest = _prepare(folder, catalogue, fingerprint, rebuild=rebuild)
+                with explained(folder / CATALOGUE_NAME):
+                    manifest = _prepare(folder, catalogue, fingerprint, rebuild=rebuild)
                 index = cls(folder, catalogue, manifest, lock)
                 index._check_file()
             except BaseException:
@@ -114,7 +119,8 @@ class Index:
             return
         try:
             if self._lock is not None:
-                self._drop_changes()
+                if self._catalogue.has_changes:
+                    self._drop_changes()
                 if self._unsaved:
                     self._save_vectors()
         finally:
@@ -127,24 +133,11 @@ class Index:
         """What made this index."""
         return self._manifest.fingerprint
 
-    def require_encoder(
-        self, name: str, revision: str, query_prompt: str = "", passage_prompt: str = ""
-    ) -> None:
-        """Raise ``IndexMismatchError`` unless this encoder made the index."""
-        made_by = self.fingerprint
-        ours = (made_by.encoder_name, made_by.encoder_revision)
-        prompts = (made_by.query_prompt, made_by.passage_prompt)
-        if (*ours, *prompts) != (name, revision, query_prompt, passage_prompt):
-            raise IndexMismatchError(
-                f"the index was made with encoder {ours[0]} ({ours[1][:12]}),"
-                f" not with {name} ({revision[:12]})",
-                f"use --encoder {ours[0]}, or index again with --rebuild",
-            )
-
     def summary(self) -> IndexSummary:
         """Counts, size and origin of the index; loads no vectors."""
-        manifest = self._manifest if self._lock is None else _manifest_of(self._catalogue)
-        sources, documents, passages = self._catalogue.counts()
+        with self._explained():
+            manifest = self._manifest if self._lock is None else _manifest_of(self._catalogue)
+            sources, documents, passages = self._catalogue.counts()
         return IndexSummary(
             sources=sources,
             documents=documents,
@@ -158,19 +151,23 @@ class Index:
 
     def source(self, path: str) -> SourceState | None:
         """The source stored under ``path``, ``None`` when there is none."""
-        return self._catalogue.source(path)
+        with self._explained():
+            return self._catalogue.source(path)
 
     def sources(self) -> list[SourceState]:
         """All sources in the order of their paths."""
-        return self._catalogue.sources()
+        with self._explained():
+            return self._catalogue.sources()
 
     def documents(self, path: str) -> list[Document]:
         """The documents of the source ``path`` as they were added, texts included."""
-        return self._catalogue.documents(path)
+        with self._explained():
+            return self._catalogue.documents(path)
 
     def passages(self, passage_ids: Sequence[int]) -> list[StoredPassage]:
         """The passages with these ids, in this order; raises ``KeyError`` for an unknown id."""
-        return self._catalogue.passages(passage_ids)
+        with self._explained():
+            return self._catalogue.passages(passage_ids)
 
     def search(self, vectors: NDArray[np.float32], k: int) -> list[Hits]:
         """The ``k`` best passages by inner product for each of the queries ``(n, dimension)``.
@@ -178,7 +175,11 @@ class Index:
         A list of ``(passage_id, score)`` a query, best first, ties in the order of the ids, fewer
         than ``k`` when the index holds fewer.
         """
-        return self._current_vectors().search(vectors, k)
+        with self._explained():
+            return self._current_vectors().search(vectors, k)
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.folder / CATALOGUE_NAME)
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -188,6 +189,7 @@ class Index:
         Returns the number of passages removed. Raises ``ValueError`` when vectors, passages and
         documents do not fit together.
         """
+        _check_unique(document.document_id for document, _, _ in documents)
         for embedded in documents:
             _check_embedded(source, embedded, self.fingerprint.dimension)
         with self._changing():
@@ -221,7 +223,7 @@ class Index:
         if not self._catalogue.has_changes:
             return
         try:
-            with explained(self.folder / CATALOGUE_NAME):
+            with self._explained():
                 self._catalogue.commit()
         except BaseException:
             self._drop_changes()
@@ -234,8 +236,13 @@ class Index:
     def _changing(self) -> Iterator[None]:
         if self._lock is None:
             raise ValueError("the index was opened for reading")
-        with explained(self.folder / CATALOGUE_NAME), self._catalogue.changing():
-            yield
+        try:
+            with self._explained(), self._catalogue.changing():
+                yield
+        except BaseException:
+            if not self._catalogue.has_changes:  # a full disk took the earlier changes as well
+                self._drop_changes()
+            raise
 
     def _passages_changed(self, count: int) -> None:
         if count:
@@ -243,11 +250,11 @@ class Index:
             self._in_step = False
 
     def _drop_changes(self) -> None:
-        if self._catalogue.has_changes:
-            self._catalogue.roll_back()
-            # Ids of dropped passages will be given out again: the vectors in memory are void.
-            self._vectors = None
-            self._in_step = False
+        self._catalogue.roll_back()
+        # Ids of dropped passages will be given out again: vectors in memory are void.
+        self._vectors = None
+        self._in_step = False
+        self._manifest = _manifest_of(self._catalogue)
 
     # -- vectors ---------------------------------------------------------------------------
 
@@ -302,11 +309,14 @@ class Index:
             self._in_step = True
 
     def _save_vectors(self) -> None:
-        vectors = self._current_vectors()
+        with self._explained():
+            vectors = self._current_vectors()
         if self._file.save(vectors, self._manifest.lineage, self._manifest.generation):
             self._unsaved = 0
 
     def _release(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         self._vectors = None
         try:
@@ -348,12 +358,12 @@ def _require_same(folder: Path, made_with: IndexFingerprint, wanted: IndexFinger
     differences = made_with.differences(wanted)
     if differences:
         listed = ", ".join(
-            f"{name.replace('_', ' ')} {ours!r} (now {theirs!r})"
+            f"{name.replace('_', ' ')} {reprlib.repr(ours)} (now {reprlib.repr(theirs)})"
             for name, (ours, theirs) in differences.items()
         )
         raise IndexMismatchError(
             f"the index in {folder} was made with {listed}",
-            "run again with --rebuild, or with the settings it was made with",
+            "use the settings it was made with, or index again with --rebuild",
         )
 
 
@@ -365,7 +375,17 @@ def _manifest_of(catalogue: Catalogue) -> Manifest:
 
 
 def _folder_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # a writer's partial files come and go
+            total += file.stat().st_size
+    return total
+
+
+def _check_unique(document_ids: Iterable[str]) -> None:
+    repeated = [name for name, count in Counter(document_ids).items() if count > 1]
+    if repeated:
+        raise ValueError(f"document {repeated[0]!r} is given twice")
 
 
 def _check_embedded(source: SourceState, embedded: EmbeddedDocument, dimension: int) -> None:

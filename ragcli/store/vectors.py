@@ -74,12 +74,15 @@ class VectorIndex:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.dimension:
             raise ValueError(f"queries are {queries.shape}, expected (n, {self.dimension})")
+        if not np.isfinite(queries).all():
+            raise ValueError("a query vector is not finite, expected unit vectors")
         if k < 1:
             raise ValueError(f"k is {k}, expected at least 1")
         results: list[Hits] = [[] for _ in queries]
         unsettled = np.arange(len(queries)) if len(self) else np.arange(0)
         depth = k + _SPARE_CANDIDATES
         while unsettled.size:
+            # Never deeper than what is held: FAISS fills the rest of a row with the id -1.
             unsettled = self._settle(queries, unsettled, k, min(depth, len(self)), results)
             depth *= 2
         return results
@@ -110,9 +113,8 @@ class VectorIndex:
         """The best ``k`` of the candidates by their inner product in float64, rounded to float32.
 
         FAISS's own scores change in the last bit with the batch and with the place of a vector,
-        so they cannot break ties. Ids of -1 fill up what FAISS did not find.
+        so they cannot break ties.
         """
-        ids = ids[ids >= 0]
         vectors = self.faiss_index.reconstruct_batch(ids).astype(np.float64)
         scores = (vectors * query.astype(np.float64)).sum(axis=1).astype(np.float32)
         best = np.lexsort((ids, -scores))[:k]

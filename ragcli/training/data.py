@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ragcli.errors import InputError
 from ragcli.evaluation.answers import normalise
 from ragcli.reader.model import BEGIN, END, NO_ANSWER
 from ragcli.reader.windows import (
@@ -69,7 +70,9 @@ class DataSet:
 def find_answer(passage: str, answer: str) -> list[tuple[int, int]]:
     """Character ranges where the answer stands as whole words, case folded."""
     pattern = r"(?<!\w)" + r"\s+".join(map(re.escape, answer.split())) + r"(?!\w)"
-    return [m.span() for m in re.finditer(pattern, passage, re.IGNORECASE)] if answer else []
+    return (
+        [m.span() for m in re.finditer(pattern, passage, re.IGNORECASE)] if answer.split() else []
+    )
 
 
 def token_range(spans: NDArray[np.int32], start: int, end: int) -> tuple[int, int] | None:
@@ -278,7 +281,12 @@ class Mixture:
         return [picked[i] for i in rng.permutation(len(picked))]
 
     def batches(self, mix: MixConfig, seed: int) -> Iterator[list[Row]]:
-        """Endless rows in batches of at most ``mix.batch_tokens``; the same for the same seed."""
+        """Endless rows in batches of at most ``mix.batch_tokens``; the same for the same seed.
+
+        Raises ``InputError`` when there is no example.
+        """
+        if not any(data.examples for data in self.sets):
+            raise InputError("there are no questions to train on")
         epoch = 0
         rows: list[Row] = []
         tokens = 0

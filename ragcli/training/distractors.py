@@ -31,13 +31,13 @@ def with_distractors(
     texts = list(dict.fromkeys(text for contexts in own for text in contexts))
     questions = [t.ids for t in tokenise(tokenizer, [str(row["question"]) for row in rows])]
     passages = [t.ids for t in tokenise(tokenizer, texts)]
-    depth = n_passages + max(map(len, own))
+    depth = n_passages + max(map(len, own), default=0)
     ranked = rank_passages(questions, passages, tokenizer.get_vocab_size(), depth)
     rng = np.random.default_rng(seed)
     for row, contexts, best in zip(rows, own, ranked, strict=True):
         others = [texts[n] for n in best if texts[n] not in contexts]
         kept = [] if without_gold else contexts
-        chosen = [*kept, *others[: n_passages - len(kept)]]
+        chosen = [*kept, *others[: max(n_passages - len(kept), 0)]]
         shuffled = [chosen[i] for i in rng.permutation(len(chosen))]
         answers = [] if without_gold else row["answers"]
         yield {**row, "contexts": shuffled, "answers": answers}

@@ -23,7 +23,7 @@ def bm25_matrix(passages: Sequence[NDArray[np.int32]], vocabulary_size: int) -> 
     document_frequency = np.bincount(counts.indices, minlength=vocabulary_size)
     idf = np.log1p((len(passages) - document_frequency + 0.5) / (document_frequency + 0.5))
     row = np.repeat(np.arange(len(passages)), np.diff(counts.indptr))
-    norm = K1 * (1 - B + B * lengths[row] / max(lengths.mean(), 1e-9))
+    norm = K1 * (1 - B + B * lengths[row] / max(lengths.sum() / max(len(passages), 1), 1e-9))
     counts.data = idf[counts.indices] * counts.data * (K1 + 1) / (counts.data + norm)
     return counts.T.tocsr()
 

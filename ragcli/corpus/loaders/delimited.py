@@ -54,7 +54,7 @@ def _records(source: Source, stream: TextIO) -> Iterator[Record | BadRecord]:
 
 
 def _delimiter(stream: TextIO) -> str:
-    header = stream.readline()
+    header = next((line for line in stream if line.strip()), "")
     stream.seek(0)
     return max(_DELIMITERS, key=header.count)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import docx
 from docx.document import Document as WordDocument
+from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.opc.exceptions import PackageNotFoundError
 from docx.oxml.ns import qn
 
@@ -22,6 +24,17 @@ _MOST_UNPACKED_BYTES = 1 << 29
 _TOP_LEVEL_STYLES = frozenset(("title",))
 _NO_OUTLINE = 9  # Word's outline levels are 0 to 8; 9 is body text
 _CELL_GAP = " | "
+_DAMAGE = (  # as zipfile and python-docx tell it; lxml's XMLSyntaxError is a SyntaxError
+    AttributeError,  # a part whose root element is another
+    EOFError,
+    KeyError,  # a part that is missing
+    NotImplementedError,
+    PackageNotFoundError,
+    SyntaxError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
 _TRANSPARENT = frozenset(
     map(qn, ("w:sdt", "w:sdtContent", "w:ins", "w:customXml", "w:smartTag", "w:moveTo"))
@@ -39,17 +52,30 @@ def load(source: Source) -> Iterator[Document]:
     word = _open(source.file)
     builder = TextBuilder()
     _add_blocks(builder, word.element.body, _Styles(word))
-    title = word.core_properties.title or next((h.text for h in builder.headings), "")
+    title = _title(word) or next((h.text for h in builder.headings), "")
     yield source.document(builder.text, title=title, headings=builder.headings)
 
 
 def _open(file: Path) -> WordDocument:
     _check_package(file)
     try:
-        return docx.Document(str(file))
-    except (PackageNotFoundError, KeyError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
-        # lxml's XMLSyntaxError is a SyntaxError; python-docx says KeyError for a missing part
+        word = docx.Document(str(file))
+        has_body = word.element.body is not None
+    except _DAMAGE as error:
         raise LoadError("damaged, or not a Word document") from error
+    if not has_body:
+        raise LoadError("damaged, or not a Word document")
+    return word
+
+
+def _title(word: WordDocument) -> str:
+    package = word.part.package
+    if not any(r.reltype == RELATIONSHIP_TYPE.CORE_PROPERTIES for r in package.rels.values()):
+        return ""  # python-docx would make properties up, with the title "Word Document"
+    try:
+        return " ".join(word.core_properties.title.split())
+    except AttributeError:  # properties of another kind cost the title, not the text
+        return ""
 
 
 def _check_package(file: Path) -> None:

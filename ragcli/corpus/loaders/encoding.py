@@ -22,13 +22,13 @@ _WESTERN = frozenset(
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüÿŒœŠšŽžŸ"
     "‘’“”‚„«»‹›–—…•·°§©®™€£¥¢¡¿ºª½¼¾×±µ\u00a0\u00ad"
 )
-_MOST_WESTERN_SHARE = 0.2
+_MOST_WESTERN_SHARE = 0.3
 
 
 def read_text(file: Path, declared: str | None = None) -> str:
     """Decode the whole file, line ends as they are, without its byte order mark.
 
-    ``declared`` is the encoding that the document names itself, tried when it is not UTF-8.
+    ``declared`` is the encoding that the document names itself, heeded when it is not UTF-8.
     Raises ``LoadError`` for binary content and unknown encodings, ``OSError`` as ``open`` does.
     """
     encoding = detect_encoding(file, declared)
@@ -57,42 +57,55 @@ def detect_encoding(file: Path, declared: str | None = None) -> str:
     marked = marked_encoding(file)
     if marked is not None:
         return marked
-    suspect = _first_undecodable(file)
-    if suspect is None:
+    bad_offset = _first_bad_offset(file)
+    if bad_offset is None:
         return "utf-8"
-    return _known(declared) or _likeliest(suspect)
+    return _known(declared) or _likeliest(_sample(file, bad_offset))
 
 
-def _first_undecodable(file: Path) -> bytes | None:
-    """The bytes around the first place that is not UTF-8, ``None`` when all of it is."""
+def _first_bad_offset(file: Path) -> int | None:
+    """Offset in bytes of the first place that is not UTF-8, ``None`` when all of it is."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    suspect: bytes | None = None
+    bad_offset: int | None = None
+    read = 0
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK_BYTES):
             if b"\0" in block:
                 raise LoadError(
                     "binary content (NUL bytes) in a text file; UTF-16 needs a byte order mark"
                 )
-            suspect = _undecodable(decoder, block) if suspect is None else suspect
-    return _undecodable(decoder, b"", final=True) if suspect is None else suspect
+            if bad_offset is None:
+                bad_offset = _bad_offset(decoder, block, read)
+            read += len(block)
+    return _bad_offset(decoder, b"", read, final=True) if bad_offset is None else bad_offset
 
 
-def _undecodable(
-    decoder: codecs.IncrementalDecoder, block: bytes, final: bool = False
-) -> bytes | None:
+def _bad_offset(
+    decoder: codecs.IncrementalDecoder, block: bytes, read: int, final: bool = False
+) -> int | None:
+    """Where the file is not UTF-8, when ``block`` follows ``read`` bytes given to ``decoder``."""
+    pending = len(decoder.getstate()[0])
     try:
         decoder.decode(block, final)
     except UnicodeDecodeError as error:
-        middle = error.start
-        return error.object[max(0, middle - _SAMPLE_BYTES // 2) : middle + _SAMPLE_BYTES // 2]
+        return read - pending + error.start
     return None
 
 
+def _sample(file: Path, offset: int) -> bytes:
+    with file.open("rb") as stream:
+        stream.seek(max(0, offset - _SAMPLE_BYTES // 2))
+        return stream.read(_SAMPLE_BYTES)
+
+
 def _known(encoding: str | None) -> str | None:
+    """The codec's name when a text that is not UTF-8 and has no byte order mark may be in it."""
     try:
-        return codecs.lookup(encoding).name if encoding else None
-    except LookupError:
+        b" ".decode(encoding or "")  # fails for codecs not of text (rot13) or of wider units
+        name = codecs.lookup(encoding or "").name
+    except (LookupError, UnicodeError):
         return None
+    return None if name.startswith(("ascii", "utf")) else name
 
 
 def _likeliest(sample: bytes) -> str:

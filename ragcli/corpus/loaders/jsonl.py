@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from json import JSONDecodeError
 from typing import NoReturn
@@ -40,7 +41,7 @@ def _record(number: int, line: str) -> Record | BadRecord:
     if not line.isascii() and _has_stray_bytes(line):
         return BadRecord(number, "not valid UTF-8")
     try:
-        value = json.loads(line, parse_constant=_refuse)
+        value = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except JSONDecodeError as error:
         return BadRecord(number, f"not valid JSON: {error.msg} at column {error.colno}")
     except (ValueError, RecursionError) as error:
@@ -56,6 +57,13 @@ def _has_stray_bytes(line: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits} is too large a number")
+    return number
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -14,7 +14,11 @@ from ragcli.corpus.loaders.encoding import read_text
 from ragcli.corpus.loaders.source import Source
 from ragcli.records import Document, Heading, Json
 
-_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(
+    r"---[ \t]*\r?\n(?![ \t]*\r?\n)(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL
+)
+"""A YAML block; a blank line after ``---`` makes it a mere rule above the text, as for Pandoc."""
+
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what CommonMark, and so the parser's map, counts
 _INDENT = re.compile(r"[ \t]*")
 
@@ -39,10 +43,20 @@ def _title(metadata: Mapping[str, Json], headings: tuple[Heading, ...]) -> str:
     return str(named) if named else next((h.text for h in headings if h.level == 1), "")
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses aliases: a few lines of them can stand for more values than memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
 def _front_matter(block: str) -> dict[str, Json]:
-    """The YAML mapping as JSON values, dates as text; {} when it is not a mapping at all."""
+    """The YAML mapping as JSON values, dates and infinities as text; {} when it is no mapping."""
     try:
-        loaded = json.loads(json.dumps(yaml.safe_load(block), default=str))
+        values = json.dumps(yaml.load(block, Loader=_PlainLoader), default=str)
+        loaded = json.loads(values, parse_constant=str)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError):
         return {}  # the block stays in the text, so nothing of it is lost
     return loaded if isinstance(loaded, dict) else {}
@@ -50,7 +64,7 @@ def _front_matter(block: str) -> dict[str, Json]:
 
 def _headings(text: str, body: int) -> Iterator[Heading]:
     """The headings outside code, quotes and lists from offset ``body`` on."""
-    parser = MarkdownIt("commonmark")
+    parser, inline_parser = MarkdownIt("commonmark"), MarkdownIt("commonmark")
     parser.core.ruler.disable("inline")  # only headings need their inline marks parsed
     line_starts = [body, *(match.end() for match in _LINE_END.finditer(text, body))]
     tokens = parser.parse(text[body:])
@@ -58,8 +72,9 @@ def _headings(text: str, body: int) -> Iterator[Heading]:
         if token.type == "heading_open" and token.level == 0 and token.map:
             start = line_starts[token.map[0]]
             indented = _INDENT.match(text, start)
-            words = _plain(parser, inline.content)
-            yield Heading(indented.end() if indented else start, int(token.tag[1:]), words)
+            words = _plain(inline_parser, inline.content)
+            if words:
+                yield Heading(indented.end() if indented else start, int(token.tag[1:]), words)
 
 
 def _plain(parser: MarkdownIt, content: str) -> str:

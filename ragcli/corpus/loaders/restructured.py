@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 
 from ragcli.corpus.loaders.encoding import read_text
 from ragcli.corpus.loaders.source import Source
 from ragcli.records import Document, Heading
 
-_TITLE = re.compile(
-    r"(?:^(?P<over>([^\w\s])\2+)[ \t]*\r?\n)?"
-    r"^(?P<title>[ \t]*\S[^\r\n]*)\r?\n"
-    r"^(?P<under>([^\w\s])\5+)[ \t]*(?=\r?$)",
-    re.MULTILINE,
-)
-"""An optional overline, a line of words, an underline; both of one repeated sign."""
+_RULE = re.compile(r"([^\w\s])\1+\s*")
 
 
 def load(source: Source) -> Iterator[Document]:
@@ -27,13 +22,15 @@ def load(source: Source) -> Iterator[Document]:
 
 
 def _headings(text: str) -> Iterator[Heading]:
-    """A style of lines ranks by its first use, as docutils has it."""
-    styles: dict[tuple[bool, str], int] = {}
-    for match in _TITLE.finditer(text):
-        over, title, under = match["over"], match["title"].strip(), match["under"]
-        if len(under) < len(title) or not any(map(str.isalnum, title)):
+    """Titles with a rule of one repeated sign below, perhaps above; a style ranks by first use."""
+    lines = text.split("\n")
+    starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
+    levels: dict[tuple[str, bool], int] = {}
+    for n in range(1, len(lines)):
+        title, rule = lines[n - 1].strip(), _RULE.fullmatch(lines[n])
+        if rule is None or not any(map(str.isalnum, title)) or len(lines[n].rstrip()) < len(title):
             continue
-        has_overline = over is not None and over[0] == under[0]
-        level = styles.setdefault((has_overline, under[0]), len(styles) + 1)
-        start = match.start() if has_overline else match.start("title")
-        yield Heading(start, level, title)
+        above = _RULE.fullmatch(lines[n - 2]) if n > 1 else None
+        has_overline = above is not None and above[1] == rule[1]
+        level = levels.setdefault((rule[1], has_overline), len(levels) + 1)
+        yield Heading(starts[n - 2] if has_overline else starts[n - 1], level, title)

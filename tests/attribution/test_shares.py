@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus, token_weights
+from ragcli.errors import UsageError
+from ragcli.records import AnswerToken, Generation
+
+HEAD = 3
+"""Tokens of question and specials before each passage."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A generation and the contexts that it was read from."""
+
+    generation: Generation
+    contexts: list[str]
+
+
+def _windows(contexts: list[str]) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Context and token spans of each window; long contexts give two that overlap."""
+    windows = []
+    for number, text in enumerate(contexts):
+        words = [m.span() for m in re.finditer(r"\S+", text)]
+        if len(words) > 6:
+            half = len(words) // 2
+            windows += [(number, words[: half + 1]), (number, words[half - 1 :])]
+        else:
+            windows.append((number, words))
+    return windows
+
+
+def make_generation(contexts: list[str], n_tokens: int, seed: int) -> Generation:
+    rng = np.random.default_rng(seed)
+    windows = _windows(contexts)
+    width = HEAD + max(len(spans) for _, spans in windows) + 1
+    token_spans = np.full((len(windows), width, 2), -1, dtype=np.int32)
+    real = np.zeros((len(windows), width), dtype=bool)
+    for row, (_, spans) in enumerate(windows):
+        token_spans[row, HEAD : HEAD + len(spans)] = spans
+        real[row, : HEAD + len(spans) + 1] = True
+    inside = token_spans[..., 0] >= 0
+    scores = np.where(real, rng.normal(0, 3, (2, 4, n_tokens, *real.shape)), -np.inf)
+    exponent = np.exp(scores - scores.max(axis=(-2, -1), keepdims=True))
+    copy = np.where(inside, rng.exponential(size=(n_tokens, *real.shape)), 0)
+    tokens = []
+    for _ in range(n_tokens):
+        row = int(rng.integers(len(windows)))
+        context, spans = windows[row]
+        start, end = spans[int(rng.integers(len(spans)))]
+        copied = AnswerToken(contexts[context][start:end], context, start, end, -0.1)
+        tokens.append(copied if rng.random() < 0.7 else AnswerToken("own", None, None, None, -1.0))
+    return Generation(
+        " ".join(token.text for token in tokens),
+        tuple(tokens),
+        0.1,
+        (exponent / exponent.sum(axis=(-2, -1), keepdims=True)).astype(np.float32),
+        scores.astype(np.float32),
+        (copy / copy.sum(axis=(-2, -1), keepdims=True)).astype(np.float32),
+        rng.random(n_tokens).astype(np.float32),
+        token_spans,
+        tuple(context for context, _ in windows),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    sentence = st.lists(st.sampled_from(["Tea", "grows", "hill", "80", "otters"]), min_size=1)
+    text = st.lists(sentence.map(lambda words: " ".join(words) + "."), min_size=1, max_size=3)
+    contexts = draw(st.lists(text.map(" ".join), min_size=1, max_size=4))
+    n_tokens, seed = draw(st.integers(1, 4)), draw(st.integers(0, 10_000))
+    return Case(make_generation(contexts, n_tokens, seed), contexts)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(case=cases())
+def test_shares_are_a_whole(method: str, case: Case) -> None:
+    found = attribute(case.generation, case.contexts, method)
+    assert found.method == method
+    assert len(found.contexts) == len(case.contexts)
+    assert sum(found.contexts) + found.vocabulary == pytest.approx(1.0, abs=1e-4)
+    assert min(*found.contexts, found.vocabulary) >= 0.0
+    for context, share in enumerate(found.contexts):
+        inside = [s.share for s in found.sentences if s.context == context]
+        assert sum(inside) <= share + 1e-4
+        assert min(inside, default=0.0) >= 0.0
+    shares = [sentence.share for sentence in found.sentences]
+    assert shares == sorted(shares, reverse=True)
+    assert all(0.0 <= token.weight <= 1.0 + 1e-5 for token in found.tokens)
+    for sentence in found.sentences:
+        assert case.contexts[sentence.context][sentence.start : sentence.end] == sentence.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(case=cases())
+def test_a_method_weighs_the_contexts_own_tokens_only(method: str, case: Case) -> None:
+    weights = token_weights(case.generation, method)
+    assert weights.shape == case.generation.copy.shape
+    assert np.allclose(weights.sum(axis=(1, 2)), 1.0, atol=1e-4)
+    assert weights.min() >= 0.0
+    assert (weights[:, case.generation.token_spans[..., 0] < 0] == 0).all()
+
+
+@given(case=cases())
+def test_each_head_is_described_and_its_shares_sum_to_1(case: Case) -> None:
+    heads = head_focus(case.generation, case.contexts)
+    assert [(head.layer, head.head) for head in heads] == [
+        (layer, head) for layer in (1, 2) for head in (1, 2, 3, 4)
+    ]
+    most = np.log2((case.generation.token_spans[..., 0] >= 0).sum())
+    for head in heads:
+        assert sum(head.shares) == pytest.approx(1.0, abs=1e-4)
+        assert 0.0 <= head.entropy <= most + 1e-3
+        assert head.sentence is not None
+        assert head.sentence.share <= head.shares[head.sentence.context] + 1e-4
+
+
+def test_an_unknown_method_is_refused() -> None:
+    generation = make_generation(["Tea grows."], 1, 0)
+    with pytest.raises(UsageError, match="unknown attribution 'guess'") as caught:
+        attribute(generation, ["Tea grows."], "guess")
+    assert all(method in caught.value.remedy for method in METHODS)
+
+
+def _pointing(*at: tuple[int, int]) -> Case:
+    """A generation that copies each token with all weight from window and word ``at``."""
+    contexts = ["Tea grows. Otters swim.", "Rain falls."]
+    generation = make_generation(contexts, len(at), 0)
+    copy = np.zeros_like(generation.copy)
+    tokens = []
+    for step, (window, word) in enumerate(at):
+        copy[step, window, HEAD + word] = 1.0
+        start, end = map(int, generation.token_spans[window, HEAD + word])
+        tokens.append(AnswerToken(contexts[window][start:end], window, start, end, -0.1))
+    gate = np.ones(len(at), dtype=np.float32)
+    return Case(replace(generation, tokens=tuple(tokens), copy=copy, copy_gate=gate), contexts)
+
+
+def test_what_is_copied_is_owed_to_its_sentence() -> None:
+    case = _pointing((0, 2), (0, 3))
+    found = attribute(case.generation, case.contexts)
+    assert found.method == DEFAULT_METHOD == "copy"
+    assert found.contexts == pytest.approx((1.0, 0.0))
+    assert found.vocabulary == pytest.approx(0.0)
+    assert [(s.text, s.share) for s in found.sentences] == [("Otters swim.", pytest.approx(1.0))]
+    assert [(t.text, t.weight) for t in found.tokens] == [("Otters", 1.0), ("swim.", 1.0)]
+
+
+def test_each_token_counts_the_same_and_the_gate_gives_the_rest_to_the_vocabulary() -> None:
+    case = _pointing((0, 0), (1, 1))
+    gate = np.array([1.0, 0.5], dtype=np.float32)
+    found = attribute(replace(case.generation, copy_gate=gate), case.contexts)
+    assert found.contexts == pytest.approx((0.5, 0.25))
+    assert found.vocabulary == pytest.approx(0.25)
+    assert [s.text for s in found.sentences] == ["Tea grows.", "Rain falls."]
+
+
+def test_an_empty_generation_owes_nothing_to_any_context() -> None:
+    empty = replace(make_generation(["Tea."], 1, 0), tokens=(), text="")
+    found = attribute(empty, ["Tea."])
+    assert (found.contexts, found.vocabulary, found.sentences) == ((0.0,), 1.0, ())
+    assert head_focus(empty, ["Tea."]) == ()
+
+
+@given(case=cases())
+def test_the_first_tokens_scores_are_used_for_every_token(case: Case) -> None:
+    weights = token_weights(case.generation, "first-token")
+    assert (weights == weights[:1]).all()
+    changed = case.generation.pre_softmax.copy()
+    changed[:, :, 1:] *= 2
+    again = token_weights(replace(case.generation, pre_softmax=changed), "first-token")
+    assert (weights == again).all()

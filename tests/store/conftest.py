@@ -1,0 +1,78 @@
+"""Small sources with vectors of four components, and what a search over them must find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ragcli.records import Document, Passage
+from ragcli.store import EmbeddedDocument, Index, IndexFingerprint, SourceState
+
+Vectors = NDArray[np.float32]
+DIMENSION = 4
+
+
+class Bench:
+    """What the tests of this folder build indexes from."""
+
+    fingerprint = IndexFingerprint("tiny", "revision-1", DIMENSION, "", "", 200, 1)
+
+    def source(self, path: str, content_hash: str = "hash") -> SourceState:
+        return SourceState(path, content_hash, size=10, modified_ns=1_700_000_000_000_000_000)
+
+    def embedded(self, path: str, vectors: Vectors, name: str = "0") -> EmbeddedDocument:
+        """A document ``name`` with a passage for each vector; every passage's text is its own."""
+        texts = [f"{path} {name} {position}." for position in range(len(vectors))]
+        ends = np.cumsum([len(text) for text in texts]).tolist()
+        passages = [
+            Passage(end - len(text), end, text) for text, end in zip(texts, ends, strict=True)
+        ]
+        return Document(f"{path}#{name}", path, "".join(texts), "hash"), passages, vectors
+
+    def fill(self, index: Index, path: str, vectors: Vectors, name: str = "0") -> None:
+        index.replace_source(self.source(path), [self.embedded(path, vectors, name)])
+
+    def unit(self, count: int, seed: int, dimension: int = DIMENSION) -> Vectors:
+        vectors = np.random.default_rng(seed).standard_normal((count, dimension))
+        unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("f4")
+        return unit
+
+    def ranked(
+        self, by_id: Mapping[int, Vectors], query: Vectors, k: int
+    ) -> list[tuple[int, float]]:
+        """The best ``k`` by brute force, ties in the order of the ids."""
+        scored = [
+            (float(np.float32((query.astype("f8") * vector.astype("f8")).sum())), passage_id)
+            for passage_id, vector in by_id.items()
+        ]
+        best = sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:k]
+        return [(passage_id, score) for score, passage_id in best]
+
+    def assert_holds(self, index: Index, by_text: Mapping[str, Vectors]) -> None:
+        """The index holds exactly these passages, and searches them as brute force does."""
+        queries = np.vstack([self.unit(3, seed=99), *by_text.values()])
+        everything = index.search(queries[:1], len(by_text) + 5)[0]
+        ids = [passage_id for passage_id, _ in everything]
+        texts = [stored.passage.text for stored in index.passages(ids)]
+        assert sorted(texts) == sorted(by_text)
+        by_id = {i: by_text[text] for i, text in zip(ids, texts, strict=True)}
+        for k in (1, 3, len(by_text) + 5):
+            expected = [self.ranked(by_id, query, k) for query in queries]
+            assert index.search(queries, k) == expected
+        assert index.summary().passages == len(by_text)
+
+    def by_text(self, sources: Mapping[str, tuple[str, Vectors]]) -> dict[str, Vectors]:
+        """Passage text -> vector, for path -> (document name, vectors)."""
+        return {
+            f"{path} {name} {position}.": vector
+            for path, (name, vectors) in sources.items()
+            for position, vector in enumerate(vectors)
+        }
+
+
+@pytest.fixture(scope="session")
+def bench() -> Bench:
+    return Bench()

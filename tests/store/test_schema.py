@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ragcli.errors import IndexMismatchError
+from ragcli.store import Index
+from ragcli.store.schema import MIGRATIONS, check_schema, migrate, schema_version
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+SECOND = "CREATE TABLE added (value INTEGER); INSERT INTO added SELECT count(*) FROM passages;"
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    opened = sqlite3.connect(tmp_path / "catalogue.sqlite", isolation_level=None)
+    yield opened
+    opened.close()
+
+
+def test_migrations_are_run_once_and_in_order(connection: sqlite3.Connection) -> None:
+    assert schema_version(connection) == 0
+    migrate(connection)
+    migrate(connection)
+    assert check_schema(connection) == len(MIGRATIONS)
+    later = (*MIGRATIONS, SECOND)
+    migrate(connection, later)
+    migrate(connection, later)
+    assert check_schema(connection, later) == len(later)
+    assert connection.execute("SELECT value FROM added").fetchall() == [(0,)]
+
+
+def test_a_failed_migration_leaves_the_schema_as_it_was(connection: sqlite3.Connection) -> None:
+    migrate(connection)
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, (*MIGRATIONS, f"{SECOND} INSERT INTO nowhere VALUES (1);"))
+    assert check_schema(connection) == len(MIGRATIONS)
+    migrate(connection, (*MIGRATIONS, SECOND))
+
+
+def test_a_newer_index_is_refused_by_readers_and_writers(
+    tmp_path: Path, connection: sqlite3.Connection, bench: Bench
+) -> None:
+    migrate(connection, (*MIGRATIONS, SECOND))
+    with pytest.raises(IndexMismatchError, match="newer"):
+        Index.open(tmp_path)
+    with pytest.raises(IndexMismatchError, match="newer"):
+        Index.create_or_open(tmp_path, bench.fingerprint)
+    assert schema_version(connection) == len(MIGRATIONS) + 1
+
+
+def test_the_database_of_another_program_is_left_alone(
+    tmp_path: Path, connection: sqlite3.Connection, bench: Bench
+) -> None:
+    connection.execute("CREATE TABLE theirs (value)")
+    with pytest.raises(IndexMismatchError, match="another program"):
+        Index.create_or_open(tmp_path, bench.fingerprint)
+    tables = connection.execute("SELECT name FROM sqlite_schema").fetchall()
+    assert tables == [("theirs",)]
+
+
+def test_ids_are_read_without_reading_texts(connection: sqlite3.Connection) -> None:
+    migrate(connection)
+    plan = connection.execute("EXPLAIN QUERY PLAN SELECT passage_id FROM passages").fetchall()
+    assert "COVERING INDEX" in plan[0][3]
