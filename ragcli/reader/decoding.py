@@ -3,7 +3,8 @@
 A token that is copied keeps the memory position it was copied from. When the position right behind
 the last copied one holds the chosen token and is nearly as likely as the best, it is taken: a span
 then goes on where it began instead of jumping to another mention of the same word. Words are copied
-whole: no copied run begins or ends inside one.
+whole: no copied run begins or ends inside one. No position is copied twice, so an answer cannot go
+round in circles.
 Shapes: B questions, T answer tokens, M memory positions, H heads, V vocabulary with specials.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from ragcli.reader.model import (
     BEGIN,
@@ -74,6 +76,7 @@ def decode_greedily(
     token_ids = torch.full((n_questions,), BEGIN)
     sources = torch.full((n_questions,), -1)
     finished = torch.zeros(n_questions, dtype=torch.bool)
+    taken = torch.zeros_like(memory.copyable)
     p_no_answer = torch.zeros(n_questions)
     past: tuple[KeysValues, ...] | None = None
     steps: list[_Step] = []
@@ -82,7 +85,7 @@ def decode_greedily(
             memory, token_ids[:, None], sources[:, None], past, return_weights=True
         )
         past = output.past
-        copied = _copied(output, continues, sources)
+        copied = _copied(output, continues, sources) * ~taken
         mixture = _mixture(reader, memory, output, copied)
         if number == 0:
             p_no_answer = mixture[:, NO_ANSWER].clone()
@@ -95,6 +98,7 @@ def decode_greedily(
             break
         steps.append(step)
         token_ids, sources = step.token_ids, step.sources
+        taken |= functional.one_hot(sources + 1, taken.shape[1] + 1)[:, 1:].bool()
     return [_collect(steps, b, float(p_no_answer[b])) for b in range(n_questions)]
 
 

@@ -134,6 +134,28 @@ def test_a_page_that_misnames_its_encoding_is_read_all_the_same(
     assert load_one(tmp_path, "a.html", content).text == "café “quoted”"
 
 
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("<td></td>", "after"),
+        ("<td><p>in</p></td>", "in\n\nafter"),
+        ("<td></td><td><div>in</div></td>", "in\n\nafter"),
+        ("<td></td><td>in</td>", "| in\n\nafter"),
+    ],
+)
+@pytest.mark.parametrize("after", ["after", "<p>after</p>", "<div>after</div>"])
+def test_what_follows_a_cell_is_not_lost(
+    tmp_path: Path, table: str, expected: str, after: str
+) -> None:
+    page = f"<body><table><tr>{table}</tr></table>{after}"
+    assert load_one(tmp_path, "a.html", page).text == expected
+
+
+def test_a_blank_heading_in_preformatted_text_is_none(tmp_path: Path) -> None:
+    document = load_one(tmp_path, "a.html", "<pre><h1> </h1>words</pre>")
+    assert (document.text, document.headings) == ("words", ())
+
+
 def test_a_rule_above_the_text_is_no_front_matter(tmp_path: Path) -> None:
     text = "---\n\n# First\n\nwords\n\n---\n\n# Second\n"
     document = load_one(tmp_path, "a.md", text)

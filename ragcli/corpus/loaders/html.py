@@ -104,9 +104,11 @@ class _Page:
     def _flush(self, level: int | None) -> None:
         """End the block under way; blocks of blanks leave nothing but their wider gap."""
         text = _tidy("".join(self._inline), keep_spaces=self._preformatted > 0)
-        if not text or text == "-":
+        if text == "-":
             return  # a bullet waits for its item's text, which may stand in a block of its own
         self._inline.clear()
+        if not text.strip():
+            return
         if level is None:
             self.built.add(text, self._gap)
             self._gap = LINE_GAP
@@ -118,7 +120,8 @@ class _Page:
 def _tidy(text: str, keep_spaces: bool) -> str:
     cells = [cell.strip() for cell in text.split(_CELL_MARK)]
     if len(cells) > 1:
-        text = " | ".join(" ".join(cell.split()) for cell in cells[:-1] if any(cells))
+        cells = cells if cells[-1] else cells[:-1]  # every cell ends with a mark, loose text not
+        text = " | ".join(" ".join(cell.split()) for cell in cells if any(cells))
     if keep_spaces:
         return text.strip("\r\n")
     lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
