@@ -29,9 +29,9 @@ help:
 demo: $(VENV)/.runtime
 	$(RAGCLI) index sample_corpus --index $(DEMO)
 	$(RAGCLI) search "how is the softmax used in attention" -k 3 --index $(DEMO)
-	$(RAGCLI) ask "What are the attention scores divided by?" --index $(DEMO)
+	$(RAGCLI) ask "Who proposed Fusion-in-Decoder?" --index $(DEMO)
 	$(RAGCLI) ask "How many days of annual leave do employees get?" --index $(DEMO)
-	$(RAGCLI) ask "What caused the outage?" --index $(DEMO)
+	$(RAGCLI) ask "How far ahead should I book flights for a business trip?" --index $(DEMO)
 
 test: lint
 	$(PYTEST) -m "not slow"

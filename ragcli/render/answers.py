@@ -70,7 +70,7 @@ class AnswerWriter:
         if support is None:
             return
         stored = answer.passages[support.context].stored
-        quoted = Text(printable_block(support.text))
+        quoted = Text(printable_block(support.text).replace("\n", " "))
         for token in answer.attribution.tokens:
             if token.context == support.context and _inside(token, support):
                 quoted.stylize(

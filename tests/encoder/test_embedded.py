@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,7 @@ def test_altered_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     content[-1] ^= 1
     _other_package(tmp_path, bytes(content))
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, minilm.PACKAGE, raising=False)
     assert minilm.folder() == tmp_path / minilm.PACKAGE / "model"
     with pytest.raises(ModelError, match="differ from the published ones") as caught:
         minilm.load_tensors.__wrapped__()

@@ -87,8 +87,7 @@ def test_a_person_sees_answer_support_shares_and_footer() -> None:
     assert _written(_answer()) == (
         "in March\n"
         "\n"
-        "  “Unused days\n"
-        "  lapse in March.”\n"
+        "  “Unused days lapse in March.”\n"
         "  — docs/leave.md:5\n"
         "\n"
         "████████████░░░░░░░░  60%  docs/leave.md:3  Handbook > Leave\n"
