@@ -92,9 +92,9 @@ def load_data(
     rows = [
         row
         for row in read_rows(file)
-        if row["answers"] and not any(c in excluded for c in _texts(row["contexts"]))
+        if row["answers"] and not any(c in excluded for c in texts_of(row["contexts"]))
     ]
-    texts = list(dict.fromkeys(c for row in rows for c in _texts(row["contexts"])))
+    texts = list(dict.fromkeys(c for row in rows for c in texts_of(row["contexts"])))
     number = {text: n for n, text in enumerate(texts)}
     passages = tokenise(tokenizer, texts)
     questions = [
@@ -105,8 +105,8 @@ def load_data(
     normalised = [f" {normalise(text)} " for text in texts]
     examples = []
     for row, question, best in zip(rows, questions, ranked, strict=True):
-        answers = _texts(row["answers"])
-        contexts = _texts(row["contexts"])
+        answers = texts_of(row["answers"])
+        contexts = texts_of(row["contexts"])
         own = {number[c] for c in contexts}
         held = [f" {normalise(a)} " for a in answers]
         negatives = tuple(
@@ -125,7 +125,7 @@ def load_data(
     return DataSet(file.name, tuple(passages), tuple(examples))
 
 
-def _texts(value: object) -> list[str]:
+def texts_of(value: object) -> list[str]:
     """Return a JSON list of strings as such."""
     return [str(v) for v in value] if isinstance(value, list) else []
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ragcli.encoder import minilm
 from ragcli.reader.windows import tokenise
-from ragcli.training.data import read_rows
+from ragcli.training.data import read_rows, texts_of
 from ragcli.training.negatives import rank_passages
 
 
@@ -27,7 +27,7 @@ def with_distractors(
 ) -> Iterator[dict[str, object]]:
     """Yield every row with ``n_passages`` contexts."""
     tokenizer = minilm.load_tokenizer()
-    own = [_contexts(row) for row in rows]
+    own = [texts_of(row["contexts"]) for row in rows]
     texts = list(dict.fromkeys(text for contexts in own for text in contexts))
     questions = [t.ids for t in tokenise(tokenizer, [str(row["question"]) for row in rows])]
     passages = [t.ids for t in tokenise(tokenizer, texts)]
@@ -41,11 +41,6 @@ def with_distractors(
         shuffled = [chosen[i] for i in rng.permutation(len(chosen))]
         answers = [] if without_gold else row["answers"]
         yield {**row, "contexts": shuffled, "answers": answers}
-
-
-def _contexts(row: dict[str, object]) -> list[str]:
-    contexts = row["contexts"]
-    return [str(text) for text in contexts] if isinstance(contexts, list) else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
