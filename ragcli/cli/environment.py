@@ -78,10 +78,10 @@ class Environment:
         return self._console(self.stderr, self.stderr_is_terminal)
 
     def _console(self, stream: TextIO, is_terminal: bool) -> Console:
-        from rich.console import Console
+        from ragcli.render.console import PipeConsole
 
         colour = is_terminal and self.wants_colour
-        return Console(
+        return PipeConsole(
             file=stream,
             width=self.width,
             force_terminal=colour,
