@@ -13,7 +13,7 @@ import typer
 from ragcli.cli.batch import Batch
 from ragcli.cli.environment import Environment
 from ragcli.cli.exits import found_code
-from ragcli.cli.options import AsJson, EncoderName, IndexFolder, settings_of
+from ragcli.cli.options import AsJson, EncoderName, IndexFolder, MinConfidence, settings_of
 from ragcli.config import Settings
 from ragcli.errors import IndexMissingError, UsageError
 from ragcli.render.answers import answer_json
@@ -34,15 +34,7 @@ def ask(
         int | None,
         typer.Option("-k", metavar="N", min=1, help="Passages to read. [env var: RAGCLI_K]"),
     ] = None,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PROBABILITY",
-            min=0.0,
-            max=1.0,
-            help="Give no answer below this confidence. [env var: RAGCLI_MIN_CONFIDENCE]",
-        ),
-    ] = None,
+    min_confidence: MinConfidence = None,
     attribution: Annotated[
         str | None,
         typer.Option(

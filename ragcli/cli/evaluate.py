@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ragcli.cli.environment import Environment
-from ragcli.cli.options import AsJson, settings_of
+from ragcli.cli.options import AsJson, MinConfidence, settings_of
 from ragcli.render.scores import score_json, score_line
 
 evaluate = typer.Typer(
@@ -36,15 +36,7 @@ def evaluate_reader(
         typer.Option(metavar="N", min=1, help="Take a seeded sample of this many rows."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")] = 0,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PROBABILITY",
-            min=0.0,
-            max=1.0,
-            help="Abstain below this confidence. [env var: RAGCLI_MIN_CONFIDENCE]",
-        ),
-    ] = None,
+    min_confidence: MinConfidence = None,
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Reader weights; by default those that come along."),

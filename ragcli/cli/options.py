@@ -28,6 +28,16 @@ EncoderName = Annotated[
         "for a new index the built-in all-MiniLM-L6-v2. [env var: RAGCLI_ENCODER]",
     ),
 ]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence",
+        metavar="PROBABILITY",
+        min=0.0,
+        max=1.0,
+        help="Give no answer below this confidence. [env var: RAGCLI_MIN_CONFIDENCE]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 

@@ -162,7 +162,13 @@ class FusionInDecoder(nn.Module):
             batch.memory_mask,
             batch.copyable,
             self.copy_key(memory),
-            tuple(layer.cross_attention.project_memory(memory) for layer in self.decoder_layers),
+            tuple(
+                # Laid out once, or every decoding step would copy them anew.
+                (keys.contiguous(), values.contiguous())
+                for keys, values in (
+                    layer.cross_attention.project_memory(memory) for layer in self.decoder_layers
+                )
+            ),
         )
 
     def embed(self, memory: Memory, token_ids: Tensor, copied: Tensor, first: int) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from ragcli.encoder import minilm
 from ragcli.reader import checkpoint
 from ragcli.reader.model import FusionInDecoder, ReaderConfig
-from ragcli.training.data import MixConfig, Mixture, load_data, read_rows
+from ragcli.training.data import MixConfig, Mixture, load_data, read_rows, texts_of
 from ragcli.training.loop import Progress, Run, Schedule, log_line, train
 from ragcli.training.scoring import score_reader
 
@@ -52,10 +52,10 @@ def load_mixture(specifications: Sequence[str], exclude: Sequence[Path]) -> Mixt
     """Load ``FILE[:PASSES]`` specifications."""
     tokenizer = minilm.load_tokenizer()
     excluded = frozenset(
-        str(context)
+        context
         for file in exclude
         for row in read_rows(file)
-        for context in list(row["contexts"])  # type: ignore[call-overload]
+        for context in texts_of(row["contexts"])
     )
     sets, passes = [], []
     for specification in specifications:

@@ -20,9 +20,10 @@ from ragcli.evaluation.answers import f1
 from ragcli.evaluation.calibration import expected_calibration_error
 from ragcli.reader import load_reader
 from ragcli.reader.confidence import CALIBRATION, Calibration, features
-from ragcli.training.data import read_rows
+from ragcli.training.data import read_rows, texts_of
 
 RIGHT = 0.5
+THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 _STEPS = 50
 _RIDGE = 1e-3
 
@@ -37,6 +38,29 @@ def fit(inputs: NDArray[np.float64], right: NDArray[np.float64]) -> Calibration:
         curvature = (x * (p * (1 - p))[:, None]).T @ x + _RIDGE * np.eye(len(w))
         w -= np.linalg.solve(curvature, gradient)
     return Calibration(*(round(float(value), 4) for value in w))
+
+
+def threshold_report(
+    confidences: NDArray[np.float64],
+    right: NDArray[np.float64],
+    answerable: NDArray[np.bool_],
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> list[str]:
+    """Say of each threshold how often it abstains, where it should and where not; all ``(n,)``."""
+    kinds = {
+        "unanswerable": ~answerable,
+        "answerable": answerable,
+        "right answers": right > 0,
+    }
+    return [
+        f"threshold {threshold:.2f}: abstains on "
+        + ", ".join(
+            f"{(confidences[of_kind] < threshold).mean():.1%} of the {name}"
+            for name, of_kind in kinds.items()
+            if of_kind.any()
+        )
+        for threshold in thresholds
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,11 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = list(read_rows(file))
         rows += random.Random(0).sample(own, min(options.limit, len(own)))
     random.Random(1).shuffle(rows)
-    contexts = [[str(c) for c in list(row["contexts"])] for row in rows]  # type: ignore[call-overload]
-    answers = [[str(a) for a in list(row["answers"])] for row in rows]  # type: ignore[call-overload]
     generations = load_reader(options.weights).generate(
-        [str(r["question"]) for r in rows], contexts
+        [str(row["question"]) for row in rows], [texts_of(row["contexts"]) for row in rows]
     )
+    answers = [texts_of(row["answers"]) for row in rows]
     inputs = np.array([features(generation) for generation in generations])
     right = np.array(
         [
@@ -69,19 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     half = len(rows) // 2
     held_out = fit(inputs[:half], right[:half])
     confidences = np.array([held_out.confidence(generation) for generation in generations[half:]])
-    report = [
-        f"expected calibration error {expected_calibration_error(confidences, right[half:]):.3f}"
-    ]
+    error = expected_calibration_error(confidences, right[half:])
     answerable = np.array([bool(accepted) for accepted in answers[half:]])
-    for threshold in (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5):
-        abstains = confidences < threshold
-        report.append(
-            f"threshold {threshold:.2f}: abstains on {abstains[~answerable].mean():.1%} of the "
-            f"unanswerable, {abstains[answerable].mean():.1%} of the answerable, "
-            f"{abstains[right[half:] > 0].mean():.1%} of the right answers"
-        )
+    report = threshold_report(confidences, right[half:], answerable)
     fit(inputs, right).save(options.output)
-    sys.stdout.write("\n".join(report) + "\n")
+    sys.stdout.write("\n".join([f"expected calibration error {error:.3f}", *report]) + "\n")
     return 0
 
 

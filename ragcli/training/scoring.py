@@ -9,7 +9,7 @@ from pathlib import Path
 from ragcli.evaluation.answers import exact_match, f1
 from ragcli.reader import Reader, ReaderFingerprint
 from ragcli.reader.model import FusionInDecoder
-from ragcli.training.data import read_rows
+from ragcli.training.data import read_rows, texts_of
 
 
 def score_reader(reader: FusionInDecoder, file: Path, limit: int) -> dict[str, float]:
@@ -22,10 +22,9 @@ def score_reader(reader: FusionInDecoder, file: Path, limit: int) -> dict[str, f
     generator = Reader(copy.deepcopy(reader).cpu(), ReaderFingerprint("in training", ""))
     generations = generator.generate(
         [str(row["question"]) for row in rows],
-        [[str(text) for text in list(row["contexts"])] for row in rows],  # type: ignore[call-overload]
+        [texts_of(row["contexts"]) for row in rows],
     )
-    answers = [[str(a) for a in list(row["answers"])] for row in rows]  # type: ignore[call-overload]
-    pairs = [(g.text, accepted) for g, accepted in zip(generations, answers, strict=True)]
+    pairs = [(g.text, texts_of(row["answers"])) for g, row in zip(generations, rows, strict=True)]
     return {
         "em": 100 * sum(exact_match(*pair) for pair in pairs) / max(len(pairs), 1),
         "f1": 100 * sum(f1(*pair) for pair in pairs) / max(len(pairs), 1),

@@ -44,3 +44,18 @@ def run(environment: Callable[[], Environment]) -> Run:
         return Finished(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+class ClosesAfterFirstLine(io.StringIO):
+    """A pipe whose reader takes one line and goes away, as ``head -1`` does."""
+
+    def write(self, text: str) -> int:
+        if "\n" in self.getvalue():
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+
+@pytest.fixture
+def closing_pipe() -> io.StringIO:
+    """Stdout whose reader goes away behind the first line."""
+    return ClosesAfterFirstLine()

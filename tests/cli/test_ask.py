@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,11 @@ def test_a_person_sees_the_answer_with_its_sentence_and_shares(run: Run, notes: 
     assert lines[-1].startswith("confidence 0.")
     assert " · attribution: copy · " in lines[-1]
     assert "\x1b" not in finished.out
+
+
+def test_head_ends_an_answer_quietly(run: Run, notes: Path, closing_pipe: io.StringIO) -> None:
+    finished = run("ask", WHEN, "--context", "notes.txt", stdout=closing_pipe)
+    assert (finished.code, finished.err) == (0, "")
 
 
 def test_json_of_text_from_stdin(run: Run) -> None:

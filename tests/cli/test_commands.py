@@ -163,17 +163,11 @@ def test_a_document_cannot_steer_the_terminal(run: Run, indexed: Path) -> None:
     assert "\x1b]" not in shown.out
 
 
-class ClosesAfterFirstLine(io.StringIO):
-    """A pipe whose reader takes one line and goes away, as ``head -1`` does."""
-
-    def write(self, text: str) -> int:
-        if "\n" in self.getvalue():
-            raise BrokenPipeError(32, "Broken pipe")
-        return super().write(text)
-
-
-def test_head_ends_a_search_quietly(run: Run, indexed: Path) -> None:
-    finished = run("search", "days", "--json", stdout=ClosesAfterFirstLine())
+@pytest.mark.parametrize("form", [["--json"], []], ids=["json", "for people"])
+def test_head_ends_a_search_quietly(
+    run: Run, indexed: Path, form: list[str], closing_pipe: io.StringIO
+) -> None:
+    finished = run("search", "days", *form, stdout=closing_pipe)
     assert (finished.code, finished.err) == (0, "")
 
 
