@@ -44,9 +44,10 @@ def _name(value: object, base: Path) -> str:
 
 
 def _model(value: object, base: Path) -> str:
-    """Resolve ``./model`` and ``../model`` against ``base``; anything else is a name."""
+    """Resolve a folder, and ``./model`` and ``../model``, against ``base``; others are names."""
     name = _name(value, base)
-    return str(base / name) if name.startswith(("./", "../")) else name
+    is_path = name.startswith(("./", "../")) or (base / name).is_dir()
+    return str(base / name) if is_path else name
 
 
 def _count(value: object, base: Path) -> int:

@@ -56,7 +56,9 @@ class ExternalEncoder:
 
 def _load(name: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     is_folder = Path(name).is_dir()
     try:
         return SentenceTransformer(

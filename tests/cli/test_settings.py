@@ -49,6 +49,9 @@ def test_relative_folders_are_meant_from_where_they_are_named(tmp_path: Path) ->
     assert settings.encoder == str(tmp_path / "model")
     assert resolve_settings({}, {"RAGCLI_INDEX": "x"}, deep).index == deep / "x"
     assert resolve_settings({"index": Path("y")}, {}, deep).index == deep / "y"
+    (deep / "bare").mkdir()
+    assert resolve_settings({"encoder": "bare"}, {}, deep).encoder == str(deep / "bare")
+    assert resolve_settings({"encoder": "bare"}, {}, tmp_path).encoder == "bare"
 
 
 def test_every_key_has_its_variable(tmp_path: Path) -> None:

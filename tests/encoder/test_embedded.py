@@ -102,6 +102,11 @@ def test_a_local_folder_can_be_the_encoder(external: Encoder, embedded: Encoder)
     assert external.encode_passages([]).shape[0] == 0
 
 
+def test_loading_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    load_encoder(str(minilm.folder()))
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
 def test_its_tokenizer_cuts_and_pads_nothing(external: Encoder) -> None:
     tokenizer = external.tokenizer
     assert (tokenizer.truncation, tokenizer.padding) == (None, None)
