@@ -107,7 +107,8 @@ def resolve_settings(
             values[key] = _read(key, environ[name], folder, name)
     for key, value in flags.items():
         if value is not None:
-            values[key] = folder / value if isinstance(value, Path) else value
+            given = str(value) if isinstance(value, Path) else value
+            values[key] = _read(key, given, folder, "--" + key.replace("_", "-"))
     return Settings(**values)
 
 
