@@ -82,6 +82,7 @@ LIBRARIES = {
     "tokenizers": _library("tokenizers", "corpus", "encoder", "reader", "training"),
     "tomli": _library("tomli", "config"),
     "torch": _library("torch", "encoder", "reader", "training"),
+    "transformers": _library("transformers", "encoder"),
     "typer": _library("typer", "cli"),
     "yaml": _library("pyyaml", "corpus"),
 }
