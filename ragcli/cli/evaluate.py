@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ragcli.cli.environment import Environment
-from ragcli.cli.options import AsJson, MinConfidence, settings_of
+from ragcli.cli.options import AsJson
 from ragcli.render.scores import score_json, score_line
 
 evaluate = typer.Typer(
@@ -36,7 +36,15 @@ def evaluate_reader(
         typer.Option(metavar="N", min=1, help="Take a seeded sample of this many rows."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")] = 0,
-    min_confidence: MinConfidence = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PROBABILITY",
+            min=0.0,
+            max=1.0,
+            help="Abstain below this confidence; 0 always answers.",
+        ),
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Reader weights; by default those that come along."),
@@ -45,20 +53,18 @@ def evaluate_reader(
 ) -> None:
     """Score the reader on questions that bring their contexts.
 
-    Prints exact match and F1 in percent, as SQuAD's script defines them; a row without answers is
-    right when the reader abstains.
+    Prints exact match and F1 in percent, as SQuAD's script defines them. A row without answers is
+    right when the reader abstains: where it finds "no answer" likelier than not or, with
+    --min-confidence, where it is less confident than that, as ask does.
     """
     from ragcli.engine.evaluating import evaluate_reader as measure
-    from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE
 
     environment: Environment = context.obj
-    settings = settings_of(environment, min_confidence=min_confidence)
-    least = settings.min_confidence
     score = measure(
         [environment.cwd / file for file in files],
         limit=limit,
         seed=seed,
-        min_confidence=DEFAULT_MIN_CONFIDENCE if least is None else least,
+        min_confidence=min_confidence,
         weights=None if weights is None else environment.cwd / weights,
         progress=_progress(environment),
     )

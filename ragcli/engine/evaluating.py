@@ -14,10 +14,12 @@ from typing import TypeGuard
 
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import exact_match, f1
-from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, load_calibration
+from ragcli.reader.confidence import load_calibration
 
 CHUNK = 128
 """Rows read between two reports of progress."""
+EVEN = 0.5
+"""Probability of there being no answer above which the reader abstains of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,15 @@ def evaluate_reader(
     *,
     limit: int | None = None,
     seed: int = 0,
-    min_confidence: float = DEFAULT_MIN_CONFIDENCE,
+    min_confidence: float | None = None,
     weights: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ReaderScore:
     """Score the reader on all rows of ``files``, or on a seeded sample of ``limit`` of them.
 
-    An unanswerable row is right when the reader abstains, an answerable one when the text is.
+    An unanswerable row is right when the reader abstains, an answerable one when the text is. The
+    reader abstains where it finds "no answer" likelier than not, or, with ``min_confidence``,
+    where it is less confident: that is how ``ask`` decides.
     Raises ``InputError`` for a file that is not of such rows.
     """
     from ragcli.reader import load_reader
@@ -67,8 +71,12 @@ def evaluate_reader(
     for first in range(0, len(rows), CHUNK):
         part = rows[first : first + CHUNK]
         for generation in reader.generate([r.question for r in part], [r.contexts for r in part]):
-            sure = bool(generation.text) and calibration.confidence(generation) >= min_confidence
-            predictions.append(generation.text if sure else None)
+            sure = (
+                generation.p_no_answer <= EVEN
+                if min_confidence is None
+                else calibration.confidence(generation) >= min_confidence
+            )
+            predictions.append(generation.text if sure and generation.text else None)
         progress(len(predictions), len(rows))
     pairs = list(zip(predictions, rows, strict=True))
     return ReaderScore(
