@@ -21,13 +21,15 @@ class Settings:
     """What a person may set once for all commands; ``None`` leaves a command its own default.
 
     ``index`` is the index folder, ``k`` the number of passages, ``encoder`` a model's name or
-    folder, ``min_score`` a cosine in [-1, 1], ``min_confidence`` a probability in [0, 1] and
-    ``attribution`` a method's name.
+    folder, ``mode`` and ``fusion`` say how passages are ranked, ``min_score`` is the least score
+    by that ranking, ``min_confidence`` a probability in [0, 1] and ``attribution`` a method's name.
     """
 
     index: Path | None = None
     k: int | None = None
     encoder: str | None = None
+    mode: str | None = None
+    fusion: str | None = None
     min_score: float | None = None
     min_confidence: float | None = None
     attribution: str | None = None
@@ -80,6 +82,8 @@ _READERS: dict[str, Callable[[object, Path], Any]] = {
     "index": _folder,
     "k": _count,
     "encoder": _model,
+    "mode": _name,
+    "fusion": _name,
     "min_score": _number,
     "min_confidence": _number,
     "attribution": _name,

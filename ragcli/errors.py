@@ -4,6 +4,7 @@
 ├── ``UsageError``          an option or argument that cannot be meant
 ├── ``IndexMissingError``   no index here or above
 ├── ``IndexMismatchError``  the index was made by another encoder, setting or schema
+│   └── ``IndexOutdatedError``  ... by an older ragcli: indexing brings it up to date
 ├── ``IndexBusyError``      another process is writing
 ├── ``ModelError``          weights missing, altered or not loadable
 ├── ``InputError``          a file of questions, queries or judgements that cannot be read
@@ -38,6 +39,10 @@ class IndexMissingError(RagcliError):
 
 class IndexMismatchError(RagcliError):
     """The index was made by another encoder, another setting or another schema."""
+
+
+class IndexOutdatedError(IndexMismatchError):
+    """The index has an older schema, which indexing again brings up to date."""
 
 
 class IndexBusyError(RagcliError):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Scores = list[tuple[int, float]]
+"""Passage ids with their scores, best first."""
+
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 """A JSON value: what a record's metadata may hold."""
 
@@ -46,6 +49,21 @@ class Document:
     headings: tuple[Heading, ...] = ()
     page_starts: tuple[int, ...] = ()
     metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDescription:
+    """What is known of a stored document beside its text.
+
+    ``key`` tells the index's documents apart, ``path`` is the index's own, ``modified`` the time
+    of its file, ISO 8601 in UTC.
+    """
+
+    key: int
+    path: str
+    title: str
+    modified: str
+    metadata: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +113,27 @@ class StoredPassage:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredPassage:
-    """A hit: ``rank`` counts from 1, ``score`` is the cosine in [-1, 1] for dense retrieval.
+class PartialScore:
+    """What one retriever, ``dense`` or ``lexical``, said of a hit; its ``rank`` counts from 1."""
 
-    A passage that was given rather than found has no score.
+    retriever: str
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPassage:
+    """A hit: ``rank`` counts from 1.
+
+    ``score`` is the cosine in [-1, 1] for dense retrieval, BM25 above 0 for lexical and the fused
+    score in [0, 1] for hybrid. A passage that was given rather than found has none. ``parts`` are
+    the scores that it was computed from.
     """
 
     stored: StoredPassage
     score: float | None
     rank: int
+    parts: tuple[PartialScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

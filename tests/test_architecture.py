@@ -289,6 +289,8 @@ def indexed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["ask", "--help"],
         ["status"],
         ["status", "--json"],
+        ["search", "boiler", "--mode", "lexical"],
+        ["search", "boiler", "--mode", "lexical", "--json"],
     ],
     ids=lambda arguments: " ".join(arguments) or "no arguments",
 )

@@ -13,7 +13,21 @@ import typer
 from ragcli.cli.batch import Batch
 from ragcli.cli.environment import Environment
 from ragcli.cli.exits import found_code
-from ragcli.cli.options import AsJson, EncoderName, IndexFolder, MinConfidence, settings_of
+from ragcli.cli.options import (
+    AsJson,
+    Conditions,
+    Diversity,
+    EncoderName,
+    Fusion,
+    IndexFolder,
+    MinConfidence,
+    Mode,
+    PathGlobs,
+    PerDocument,
+    filters_of,
+    ranking_of,
+    settings_of,
+)
 from ragcli.config import Settings
 from ragcli.errors import IndexMissingError, UsageError
 from ragcli.render.answers import answer_json
@@ -22,6 +36,8 @@ if TYPE_CHECKING:
     from ragcli.engine.asking import AskOptions
     from ragcli.records import Question
     from ragcli.render.answers import AnswerWriter
+
+HELP = 'try "ragcli ask --help"'
 
 
 def ask(
@@ -46,6 +62,12 @@ def ask(
     heads: Annotated[
         bool, typer.Option("--heads", help="Show how the attention heads differ.")
     ] = False,
+    mode: Mode = None,
+    fusion: Fusion = None,
+    path: PathGlobs = None,
+    condition: Conditions = None,
+    per_document: PerDocument = None,
+    diversity: Diversity = 0.0,
     index: IndexFolder = None,
     encoder: EncoderName = None,
     questions: Annotated[
@@ -72,6 +94,8 @@ def ask(
 
     environment: Environment = context.obj
     _check_usage(question, questions, context_file)
+    if context_file and (path or condition or per_document or diversity or mode or fusion):
+        raise UsageError("options of searching the index do not go with --context", HELP)
     settings = settings_of(
         environment,
         index=index,
@@ -79,8 +103,14 @@ def ask(
         encoder=encoder,
         min_confidence=min_confidence,
         attribution=attribution,
+        mode=mode,
+        fusion=fusion,
     )
-    options = _options(settings, environment, context_file, heads=heads)
+    options = replace(
+        _options(settings, environment, context_file, heads=heads),
+        ranking=ranking_of(settings, per_document=per_document, diversity=diversity),
+        filters=filters_of(environment, path, condition),
+    )
     writer = None if as_json or questions else _writer(environment, options)
     answered = False
     with _open_questions(environment, question, questions, context_file) as asked:
@@ -131,11 +161,10 @@ def _folder(settings: Settings, environment: Environment, *, optional: bool) -> 
 
 
 def _check_usage(question: str | None, questions: str | None, context_file: str | None) -> None:
-    remedy = 'try "ragcli ask --help"'
     if (question is None) == (questions is None):
-        raise UsageError("ask takes a QUESTION or --questions FILE", remedy)
+        raise UsageError("ask takes a QUESTION or --questions FILE", HELP)
     if question is not None and not question.strip():
-        raise UsageError("the question is empty", remedy)
+        raise UsageError("the question is empty", HELP)
     if questions == context_file == "-":
         raise UsageError("only one of --questions and --context can be stdin", "name a file")
 

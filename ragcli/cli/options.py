@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragcli.cli.environment import Environment
 from ragcli.config import Settings, resolve_settings
+
+if TYPE_CHECKING:
+    from ragcli.retrieval.filters import Filters
+    from ragcli.retrieval.search import Ranking
 
 IndexFolder = Annotated[
     Path | None,
@@ -28,6 +32,58 @@ EncoderName = Annotated[
         "for a new index the built-in all-MiniLM-L6-v2. [env var: RAGCLI_ENCODER]",
     ),
 ]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="How passages are found: hybrid, dense (by meaning) or lexical (by words; loads no "
+        "model). [env var: RAGCLI_MODE; default: hybrid]",
+    ),
+]
+Fusion = Annotated[
+    str | None,
+    typer.Option(
+        "--fusion",
+        metavar="METHOD",
+        help="How hybrid joins the two: mean (of the normalised scores) or rrf (of the ranks). "
+        "[env var: RAGCLI_FUSION; default: mean]",
+    ),
+]
+PathGlobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--path",
+        metavar="GLOB",
+        help="Only in files whose path matches, as git matches: 'docs/**', '*.pdf', '!drafts/**'; "
+        "the last one that matches decides. Repeatable.",
+    ),
+]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="CONDITION",
+        help="Only in documents whose metadata fulfil it: 'year>=2020', 'author~smith', "
+        "'suffix=.pdf', 'modified>=2024-06-01'; = != > >= < <= and ~ (contains). Repeatable.",
+    ),
+]
+PerDocument = Annotated[
+    int | None,
+    typer.Option(
+        "--per-document", metavar="N", min=1, help="At most so many passages of one document."
+    ),
+]
+Diversity = Annotated[
+    float,
+    typer.Option(
+        "--diversity",
+        metavar="SHARE",
+        min=0.0,
+        max=1.0,
+        help="Put back passages that repeat better ones: 0 not at all, 1 as far as can be.",
+    ),
+]
 MinConfidence = Annotated[
     float | None,
     typer.Option(
@@ -39,6 +95,35 @@ MinConfidence = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+def ranking_of(
+    settings: Settings, *, per_document: int | None = None, diversity: float = 0.0
+) -> Ranking:
+    """How passages are to be ranked; raises ``UsageError`` for an unknown mode or fusion."""
+    from ragcli.retrieval.search import Ranking
+
+    default = Ranking()
+    return Ranking(
+        settings.mode or default.mode,
+        settings.fusion or default.fusion,
+        per_document=per_document,
+        diversity=diversity,
+    )
+
+
+def filters_of(
+    environment: Environment, globs: list[str] | None, conditions: list[str] | None
+) -> Filters:
+    """What a search is restricted to; raises ``UsageError`` for what is no condition or glob."""
+    from ragcli.engine.batches import as_unicode
+    from ragcli.retrieval.filters import make_filters
+
+    return make_filters(
+        [as_unicode(text) for text in conditions or ()],
+        [as_unicode(text) for text in globs or ()],
+        environment.cwd.resolve().as_posix(),
+    )
 
 
 def settings_of(environment: Environment, **flags: object) -> Settings:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 OVERVIEW = """\
-ragcli finds passages in your own documents by meaning, and answers questions
-from them with the sentence each answer came from. All of it runs on this
-machine, without a network.
+ragcli finds passages in your own documents by meaning and by words, and answers
+questions from them with the sentence each answer came from. All of it runs on
+this machine, without a network.
 
 Start here:
 

@@ -11,13 +11,28 @@ import typer
 from ragcli.cli.batch import Batch
 from ragcli.cli.environment import Environment
 from ragcli.cli.exits import found_code
-from ragcli.cli.options import AsJson, EncoderName, IndexFolder, settings_of
+from ragcli.cli.options import (
+    AsJson,
+    Conditions,
+    Diversity,
+    EncoderName,
+    Fusion,
+    IndexFolder,
+    Mode,
+    PathGlobs,
+    PerDocument,
+    filters_of,
+    ranking_of,
+    settings_of,
+)
 from ragcli.errors import UsageError
-from ragcli.render.machine import JsonWriter, PathWriter
+from ragcli.render.machine import JsonWriter, PathWriter, TrecWriter
 
 if TYPE_CHECKING:
     from ragcli.engine.searching import Query, SearchResult
     from ragcli.render.hits import HitWriter
+
+FORMATS = ("text", "json", "trec")
 
 
 def search(
@@ -35,10 +50,20 @@ def search(
     min_score: Annotated[
         float | None,
         typer.Option(
-            metavar="COSINE",
-            help="Leave out passages below this score, from -1 to 1. [env var: RAGCLI_MIN_SCORE]",
+            metavar="SCORE",
+            help="Leave out passages below this score, as the mode computes it. "
+            "[env var: RAGCLI_MIN_SCORE]",
         ),
     ] = None,
+    mode: Mode = None,
+    fusion: Fusion = None,
+    path: PathGlobs = None,
+    condition: Conditions = None,
+    per_document: PerDocument = None,
+    diversity: Diversity = 0.0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show each hit's dense and lexical score and rank.")
+    ] = False,
     index: IndexFolder = None,
     encoder: EncoderName = None,
     queries: Annotated[
@@ -49,6 +74,15 @@ def search(
         ),
     ] = None,
     as_json: AsJson = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="text, json (like --json) or trec: a run for trec_eval and ir_measures, each "
+            "document once.",
+        ),
+    ] = None,
     files_with_matches: Annotated[
         bool,
         typer.Option(
@@ -61,24 +95,47 @@ def search(
 ) -> None:
     """Show the passages that fit a query best.
 
-    They are found by meaning rather than by words. Exits with 0 when something was found and with
-    1 when nothing was.
+    They are found by meaning and by words together. When searching by words, "words in quotes" must
+    stand in the passage in this order, and word* stands for longer words as well. Exits with 0 when
+    something was found and with 1 when nothing was.
     """
     from ragcli.engine.searching import DEFAULT_K
     from ragcli.engine.searching import search as find
     from ragcli.store import locate_index
 
     environment: Environment = context.obj
-    _check_usage(query, queries, as_json=as_json, files=files_with_matches, null=null)
-    settings = settings_of(environment, index=index, k=k, min_score=min_score, encoder=encoder)
-    human = not (as_json or files_with_matches)
-    writer = _writer(environment, as_json, files_with_matches, null, queries is not None)
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json excludes the format {form}", "choose one")
+    form = "json" if as_json else form or "text"
+    _check_usage(query, queries, form, files=files_with_matches, null=null)
+    if form == "trec":
+        per_document = 1
+    settings = settings_of(
+        environment,
+        index=index,
+        k=k,
+        min_score=min_score,
+        encoder=encoder,
+        mode=mode,
+        fusion=fusion,
+    )
+    human = form == "text" and not files_with_matches
+    writer = _writer(
+        environment,
+        form=form,
+        files=files_with_matches,
+        null=null,
+        is_batch=queries is not None,
+        explain=explain,
+    )
     found = False
     with _open_queries(environment, query, queries) as asked:
         results = find(
             locate_index(settings.index, environment.cwd),
             asked,
             k=settings.k or DEFAULT_K,
+            ranking=ranking_of(settings, per_document=per_document, diversity=diversity),
+            filters=filters_of(environment, path, condition),
             min_score=settings.min_score,
             encoder_name=settings.encoder,
             highlight=human,
@@ -93,14 +150,16 @@ def search(
 
 
 def _check_usage(
-    query: str | None, queries: str | None, *, as_json: bool, files: bool, null: bool
+    query: str | None, queries: str | None, form: str, *, files: bool, null: bool
 ) -> None:
     if (query is None) == (queries is None):
         raise UsageError("search takes a QUERY or --queries FILE", 'try "ragcli search --help"')
     if query is not None and not query.strip():
         raise UsageError("the query is empty", 'try "ragcli search --help"')
-    if as_json and files:
-        raise UsageError("--json and --files-with-matches exclude each other", "choose one")
+    if form not in FORMATS:
+        raise UsageError(f"unknown format {form!r}", f"choose one of: {', '.join(FORMATS)}")
+    if form != "text" and files:
+        raise UsageError(f"--{form} and --files-with-matches exclude each other", "choose one")
     if null and not files:
         raise UsageError("-0 is for paths only", "add -l")
 
@@ -120,20 +179,30 @@ def _open_queries(
 
 
 def _writer(
-    environment: Environment, as_json: bool, files: bool, null: bool, is_batch: bool
-) -> JsonWriter | PathWriter | HitWriter:
-    if as_json:
-        return JsonWriter(environment.stdout)
+    environment: Environment,
+    *,
+    form: str,
+    files: bool,
+    null: bool,
+    is_batch: bool,
+    explain: bool,
+) -> JsonWriter | TrecWriter | PathWriter | HitWriter:
+    if form == "json":
+        return JsonWriter(environment.stdout, explain=explain)
+    if form == "trec":
+        return TrecWriter(environment.stdout)
     if files:
         exact = null or not environment.stdout_is_terminal
         return PathWriter(environment.stdout, end="\0" if null else "\n", exact=exact)
     from ragcli.render.hits import HitWriter
 
-    return HitWriter(environment.console(), with_query=is_batch)
+    return HitWriter(environment.console(), with_query=is_batch, explain=explain)
 
 
 def _write(
-    environment: Environment, writer: JsonWriter | PathWriter | HitWriter, result: SearchResult
+    environment: Environment,
+    writer: JsonWriter | TrecWriter | PathWriter | HitWriter,
+    result: SearchResult,
 ) -> None:
     writer.write(result.query.text, result.query.query_id, result.hits, result.highlights)
     environment.stdout.flush()  # a reader of a stream need not wait

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus
 from ragcli.engine.encoders import check_requested, encoder_of, load_named
 from ragcli.engine.given import passages_of
-from ragcli.engine.paths import shown_path
+from ragcli.engine.paths import StoredPaths
 from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_calibration
 from ragcli.records import Answer, Generation, Question, ScoredPassage
+from ragcli.retrieval.filters import NO_FILTERS, Filters
+from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, search_passages
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder
@@ -30,10 +32,12 @@ BATCH_SIZE = 16
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """How to answer: ``k`` passages, least ``min_confidence`` in [0, 1], reading, head report."""
+    """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report."""
 
     k: int = DEFAULT_K
     min_confidence: float = DEFAULT_MIN_CONFIDENCE
+    ranking: Ranking = DEFAULT_RANKING
+    filters: Filters = NO_FILTERS
     method: str = DEFAULT_METHOD
     heads: bool = False
     encoder_name: str | None = None
@@ -126,6 +130,7 @@ class PassageFinder:
         self._folder = folder
         self._options = options
         self._index: Index | None = None
+        self._among: frozenset[int] | None = None
         self._encoder: Encoder | None = None
 
     @property
@@ -148,22 +153,19 @@ class PassageFinder:
     def _search(self, queries: Sequence[str]) -> list[list[ScoredPassage]]:
         if not queries:
             return []
-        from ragcli.retrieval.dense import search_dense
-        from ragcli.store import Index, absolute_path, locate_index
+        from ragcli.store import Index, locate_index
 
         folder = self._folder or locate_index(None, self._options.seen_from or Path.cwd())
+        ranking = self._options.ranking
+        paths = StoredPaths(folder.resolve(), (self._options.seen_from or Path.cwd()).resolve())
         if self._index is None:
             self._index = self._stack.enter_context(Index.open(folder))
-            self._encoder = encoder_of(self._index.fingerprint, self._options.encoder_name)
-        encoder = self._encoder or load_named(self._options.encoder_name)
-        seen_from = (self._options.seen_from or Path.cwd()).resolve()
-
-        def shown(hit: ScoredPassage) -> ScoredPassage:
-            file = absolute_path(hit.stored.path, folder.resolve())
-            return replace(hit, stored=replace(hit.stored, path=shown_path(file, seen_from)))
-
-        found = search_dense(self._index, encoder, queries, self._options.k)
-        return [[shown(hit) for hit in hits] for hits in found]
+            self._among = self._options.filters.select(self._index, paths.shown)
+            if ranking.needs_encoder:
+                self._encoder = encoder_of(self._index.fingerprint, self._options.encoder_name)
+        k = self._options.k
+        found = search_passages(self._index, self._encoder, queries, k, ranking, among=self._among)
+        return [list(map(paths.of_hit, hits)) for hits in found]
 
     def _choose(self, question: Question) -> list[ScoredPassage]:
         """All passages of the question's own contexts, or the ``k`` nearest to it."""

@@ -16,7 +16,7 @@ from ragcli.engine.encoders import check_requested
 from ragcli.engine.paths import shown_path
 from ragcli.engine.progress import IndexProgress, Meter
 from ragcli.engine.writing import Change, Writer
-from ragcli.errors import IndexMissingError, LoadError, UsageError
+from ragcli.errors import IndexMissingError, IndexOutdatedError, LoadError, UsageError
 from ragcli.records import Document
 from ragcli.store import (
     DEFAULT_FOLDER,
@@ -137,6 +137,9 @@ def _earlier_index(folder: Path) -> Iterator[Index | None]:
     except IndexMissingError:
         yield None
         return
+    except IndexOutdatedError:
+        Index.bring_up_to_date(folder)
+        index = Index.open(folder)
     with index:
         yield index
 
@@ -286,8 +289,8 @@ def _settings(file: Path, fields: RecordFields) -> str:
 def _observe(file: Path, path: str, settings: str, known: SourceState | None) -> SourceState:
     """Look at ``file`` as it is now; its bytes are read only when size or time changed.
 
-    A time stamp of 0 stands for a file so fresh that the next run has to read its bytes. Raises
-    ``OSError``.
+    A negative time stamp is that of a file so fresh that the next run has to read its bytes.
+    Raises ``OSError``.
     """
     status = file.stat()
     settled = time.time_ns() - status.st_mtime_ns > RACY_NANOSECONDS
@@ -295,7 +298,7 @@ def _observe(file: Path, path: str, settings: str, known: SourceState | None) ->
         digest = known.content_hash
     else:
         digest = content_hash(file)
-    modified = status.st_mtime_ns if settled else 0
+    modified = status.st_mtime_ns if settled else -status.st_mtime_ns
     return SourceState(path, digest, status.st_size, modified, settings)
 
 

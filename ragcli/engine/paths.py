@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from ragcli.records import ScoredPassage
 
 
 def shown_path(file: Path, folder: Path) -> str:
@@ -11,3 +14,21 @@ def shown_path(file: Path, folder: Path) -> str:
     Both are absolute.
     """
     return (file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPaths:
+    """Paths of the index in ``index_folder`` as a person in ``seen_from`` sees them."""
+
+    index_folder: Path
+    seen_from: Path
+
+    def shown(self, stored: str) -> str:
+        """Show one of the index's own paths."""
+        from ragcli.store import absolute_path
+
+        return shown_path(absolute_path(stored, self.index_folder), self.seen_from)
+
+    def of_hit(self, hit: ScoredPassage) -> ScoredPassage:
+        """Return the hit with its path as it is shown."""
+        return replace(hit, stored=replace(hit.stored, path=self.shown(hit.stored.path)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from ragcli.corpus.problem import Problem
 from ragcli.engine.batches import read_rows
 from ragcli.engine.encoders import encoder_of
-from ragcli.engine.paths import shown_path
+from ragcli.engine.paths import StoredPaths
 from ragcli.records import ScoredPassage
+from ragcli.retrieval.filters import NO_FILTERS, Filters
+from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, search_passages
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder
@@ -55,6 +57,8 @@ def search(
     queries: Iterable[Query],
     *,
     k: int = DEFAULT_K,
+    ranking: Ranking = DEFAULT_RANKING,
+    filters: Filters = NO_FILTERS,
     min_score: float | None = None,
     encoder_name: str | None = None,
     highlight: bool = False,
@@ -62,15 +66,18 @@ def search(
 ) -> Iterator[SearchResult]:
     """Yield a result for every query, in order; ``queries`` is read a batch at a time.
 
-    ``seen_from`` is the folder that paths are shown from, the current one by default.
+    A lexical ``ranking`` loads no model. ``seen_from`` is the folder that paths are shown from,
+    the current one by default.
     Raises ``IndexMissingError``, and ``IndexMismatchError`` when the index was made by another
     encoder than ``encoder_name`` or the encoder has changed since.
     """
     from ragcli.store import Index
 
     with Index.open(folder) as index:
-        encoder = encoder_of(index.fingerprint, encoder_name)
-        searcher = _Searcher(index, encoder, folder.resolve(), (seen_from or Path.cwd()).resolve())
+        encoder = encoder_of(index.fingerprint, encoder_name) if ranking.needs_encoder else None
+        shown = StoredPaths(folder.resolve(), (seen_from or Path.cwd()).resolve())
+        among = filters.select(index, shown.shown)
+        searcher = _Searcher(index, encoder, ranking, among, shown)
         remaining = iter(queries)
         while batch := list(islice(remaining, BATCH_SIZE)):
             yield from searcher.answer(batch, k, min_score, highlight)
@@ -79,30 +86,32 @@ def search(
 @dataclass(frozen=True, slots=True)
 class _Searcher:
     index: Index
-    encoder: Encoder
-    folder: Path
-    seen_from: Path
+    encoder: Encoder | None
+    ranking: Ranking
+    among: frozenset[int] | None
+    paths: StoredPaths
 
     def answer(
         self, queries: Sequence[Query], k: int, min_score: float | None, highlight: bool
     ) -> Iterator[SearchResult]:
-        from ragcli.retrieval.dense import search_dense
-
         texts = [query.text for query in queries]
-        found = search_dense(self.index, self.encoder, texts, k, min_score)
+        found = search_passages(
+            self.index,
+            self.encoder,
+            texts,
+            k,
+            self.ranking,
+            among=self.among,
+            min_score=min_score,
+        )
         for query, hits in zip(queries, found, strict=True):
             spans = self._best_sentences(query, hits) if highlight else [None] * len(hits)
-            yield SearchResult(query, tuple(map(self._shown, hits)), tuple(spans))
+            yield SearchResult(query, tuple(map(self.paths.of_hit, hits)), tuple(spans))
 
     def _best_sentences(
         self, query: Query, hits: Sequence[ScoredPassage]
     ) -> Sequence[tuple[int, int] | None]:
         from ragcli.retrieval.highlight import best_sentences
 
-        return best_sentences(self.encoder, query.text, [hit.stored.passage.text for hit in hits])
-
-    def _shown(self, hit: ScoredPassage) -> ScoredPassage:
-        from ragcli.store import absolute_path
-
-        path = shown_path(absolute_path(hit.stored.path, self.folder), self.seen_from)
-        return replace(hit, stored=replace(hit.stored, path=path))
+        texts = [hit.stored.passage.text for hit in hits]
+        return best_sentences(self.encoder, query.text, texts)

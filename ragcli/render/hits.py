@@ -27,11 +27,15 @@ def place(stored: StoredPassage, offset: int = 0) -> str:
 
 
 class HitWriter:
-    """Writes results for a person; ``with_query`` puts each query above its hits."""
+    """Writes results for a person.
 
-    def __init__(self, console: Console, *, with_query: bool) -> None:
+    ``with_query`` puts each query above its hits, ``explain`` shows what each score is made of.
+    """
+
+    def __init__(self, console: Console, *, with_query: bool, explain: bool = False) -> None:
         self._console = console
         self._with_query = with_query
+        self._explain = explain
         self._is_first = True
 
     def write(
@@ -48,7 +52,7 @@ class HitWriter:
         if self._with_query:
             self._block([Text(printable(query), style="bold underline")])
         for hit, highlight in zip(hits, highlights, strict=True):
-            self._block(hit_lines(hit, highlight, self._console))
+            self._block(hit_lines(hit, highlight, self._console, explain=self._explain))
 
     def _block(self, lines: Iterable[Text]) -> None:
         if not self._is_first:
@@ -59,13 +63,20 @@ class HitWriter:
 
 
 def hit_lines(
-    hit: ScoredPassage, highlight: tuple[int, int] | None, console: Console
+    hit: ScoredPassage,
+    highlight: tuple[int, int] | None,
+    console: Console,
+    *,
+    explain: bool = False,
 ) -> Iterator[Text]:
     """Yield one hit as lines that fit the console's width."""
     title = Text.assemble(
         (f"{hit.rank}", "bold"), f"  {hit.score:.3f}  ", (place(hit.stored), "cyan")
     )
     yield from title.wrap(console, console.width)
+    if explain and hit.parts:
+        told = " · ".join(f"{p.retriever} {p.score:.3f} (rank {p.rank})" for p in hit.parts)
+        yield from _indent(Text(told, style="dim").wrap(console, _text_width(console)))
     heading = Text(printable(hit.stored.passage.heading), style="dim")
     if heading.plain:
         yield from _indent(heading.wrap(console, _text_width(console)))

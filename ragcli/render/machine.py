@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
@@ -33,10 +35,19 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def hit_json(query: str, hit: ScoredPassage, query_id: str | None = None) -> str:
-    """Return the line of one hit; ``query_id`` stands in it only for a query of a batch."""
+def hit_json(
+    query: str, hit: ScoredPassage, query_id: str | None = None, *, explain: bool = False
+) -> str:
+    """Return the line of one hit; ``query_id`` stands in it only for a query of a batch.
+
+    ``explain`` adds the scores and ranks that the hit's score was computed from.
+    """
     stored, passage = hit.stored, hit.stored.passage
     identity = {} if query_id is None else {"query_id": query_id}
+    parts = {
+        part.retriever: {"score": round(part.score, SCORE_DIGITS), "rank": part.rank}
+        for part in hit.parts
+    }
     return json_line(
         {
             "query": query,
@@ -53,6 +64,7 @@ def hit_json(query: str, hit: ScoredPassage, query_id: str | None = None) -> str
             "heading": passage.heading,
             "text": passage.text,
             "metadata": dict(stored.metadata),
+            **({"explain": parts} if explain else {}),
         }
     )
 
@@ -65,6 +77,31 @@ def rounded_score(hit: ScoredPassage) -> float | None:
 class JsonWriter:
     """Writes results as JSON lines, a line for each hit."""
 
+    def __init__(self, stream: TextIO, *, explain: bool = False) -> None:
+        self._stream = stream
+        self._explain = explain
+
+    def write(
+        self,
+        query: str,
+        query_id: str | None,
+        hits: Sequence[ScoredPassage],
+        highlights: Sequence[tuple[int, int] | None],
+    ) -> None:
+        """Write the hits of one query."""
+        self._stream.writelines(
+            f"{hit_json(query, hit, query_id, explain=self._explain)}\n" for hit in hits
+        )
+
+
+class TrecWriter:
+    """Writes a run as trec_eval and ir_measures read it: ``query Q0 document rank score tag``.
+
+    A record goes by its id, a file by its path; blanks in names, which the format cannot carry,
+    are written as ``%20``. A document stands once for each query. Scores fall from line to line,
+    by a millionth where they do not of themselves, because trec_eval sorts by them.
+    """
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
@@ -75,8 +112,24 @@ class JsonWriter:
         hits: Sequence[ScoredPassage],
         highlights: Sequence[tuple[int, int] | None],
     ) -> None:
-        """Write the hits of one query."""
-        self._stream.writelines(f"{hit_json(query, hit, query_id)}\n" for hit in hits)
+        """Write the documents of one query's hits."""
+        seen: set[str] = set()
+        above = math.inf
+        for hit in hits:
+            stored = hit.stored
+            name = _without_blanks(stored.document_id if stored.is_record else stored.path)
+            if name in seen:
+                continue
+            seen.add(name)
+            above = min(hit.score or 0.0, above - 10.0**-SCORE_DIGITS)
+            query_name = _without_blanks(query_id or "1")
+            score = f"{above:.{SCORE_DIGITS}f}"
+            self._stream.write(f"{query_name} Q0 {name} {len(seen)} {score} ragcli\n")
+
+
+def _without_blanks(name: str) -> str:
+    escaped = re.sub(r"\s", "%20", name)
+    return escaped.encode("utf-8", "replace").decode("utf-8")
 
 
 class PathWriter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragcli.records import Passage, ScoredPassage, StoredPassage
+from ragcli.records import Passage, Scores
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder
@@ -30,32 +30,12 @@ def text_to_encode(title: str, passage: Passage) -> str:
     return f"{prefix}\n{text}" if prefix else text
 
 
-def search_dense(
+def score_dense(
     index: Index,
     encoder: Encoder,
     queries: Sequence[str],
-    k: int,
-    min_score: float | None = None,
-) -> list[list[ScoredPassage]]:
-    """Return for each query at most ``k`` hits, best first; equal scores stand by passage id.
-
-    Hits whose cosine lies below ``min_score`` are left out.
-    """
-    if not queries:
-        return []
-    found = index.search(encoder.encode_queries(queries), k)
-    wanted = sorted({passage_id for hits in found for passage_id, _ in hits})
-    stored = {passage.passage_id: passage for passage in index.passages(wanted)}
-    return [_ranked(hits, stored, min_score) for hits in found]
-
-
-def _ranked(
-    hits: Sequence[tuple[int, float]],
-    stored: dict[int, StoredPassage],
-    min_score: float | None,
-) -> list[ScoredPassage]:
-    kept = [hit for hit in hits if min_score is None or hit[1] >= min_score]
-    return [
-        ScoredPassage(stored[passage_id], score, rank)
-        for rank, (passage_id, score) in enumerate(kept, start=1)
-    ]
+    depth: int,
+    among: frozenset[int] | None = None,
+) -> list[Scores]:
+    """Exact cosines of the best ``depth`` passages for each query, best first; ties by id."""
+    return index.search(encoder.encode_queries(queries), depth, among) if queries else []

@@ -10,10 +10,23 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ragcli.errors import IndexMismatchError, IndexMissingError, RagcliError
-from ragcli.records import Document, Heading, Passage, StoredPassage
+from ragcli.errors import (
+    IndexMismatchError,
+    IndexMissingError,
+    IndexOutdatedError,
+    RagcliError,
+)
+from ragcli.records import (
+    Document,
+    DocumentDescription,
+    Heading,
+    Passage,
+    Scores,
+    StoredPassage,
+)
 from ragcli.store.manifest import IndexFingerprint, SourceState
 from ragcli.store.schema import MIGRATIONS, check_schema, migrate
+from ragcli.store.words import add_words, remove_all_words, remove_words, search_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +85,7 @@ class Catalogue:
             if version == 0:
                 raise IndexMissingError(f"no index in {path.parent}", 'run "ragcli index PATH"')
             if version < len(MIGRATIONS):
-                raise IndexMismatchError(
+                raise IndexOutdatedError(
                     f"the index in {path.parent} was written by an older ragcli",
                     'bring it up to date: run "ragcli index PATH"',
                 )
@@ -125,6 +138,7 @@ class Catalogue:
         now = _now()
         with self.changing():
             self._connection.execute("DELETE FROM sources")
+            remove_all_words(self._connection)
             self._connection.execute(
                 "INSERT OR REPLACE INTO manifest VALUES (1, ?, ?, 0, ?, ?)",
                 (fingerprint.to_json(), uuid.uuid4().hex, now, now),
@@ -191,6 +205,7 @@ class Catalogue:
                 (_to_sql(path),),
             ).fetchone()[0]
         )
+        remove_words(self._connection, _to_sql(path))
         self._connection.execute("DELETE FROM sources WHERE path = ?", (_to_sql(path),))
         self._passages_changed |= removed > 0
         return removed
@@ -261,6 +276,7 @@ class Catalogue:
         )
         passage_id = _last_key(cursor)
         self._connection.execute("INSERT INTO vectors VALUES (?, ?)", (passage_id, vector))
+        add_words(self._connection, passage_id)
         self._passages_changed = True
         return passage_id
 
@@ -278,6 +294,28 @@ class Catalogue:
             found.update({row[0]: _stored_passage(row) for row in rows})
         return [found[passage_id] for passage_id in passage_ids]
 
+    def document_keys(self, passage_ids: Sequence[int]) -> dict[int, int]:
+        """Which document each of these passages is of, by a key that tells documents apart."""
+        found: dict[int, int] = {}
+        for batch in _batches(passage_ids):
+            found.update(
+                self._connection.execute(
+                    "SELECT passage_id, document_key FROM passages"
+                    " WHERE passage_id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(batch),),
+                ).fetchall()
+            )
+        return found
+
+    def passage_documents(self) -> Iterator[tuple[int, str, str, bool]]:
+        """Of every passage: its id, its document's id and path, and whether that is a record."""
+        rows = self._connection.execute(
+            "SELECT passage_id, document_id, sources.path, is_record"
+            " FROM passages JOIN documents USING (document_key) JOIN sources USING (source_id)"
+        )
+        for passage_id, document_id, path, is_record in rows:
+            yield passage_id, _from_sql(document_id), _from_sql(path), bool(is_record)
+
     def passage_ids(self) -> Iterator[int]:
         """All passage ids, unsorted; read from an index, without touching texts or vectors."""
         for row in self._connection.execute("SELECT passage_id FROM passages"):
@@ -292,6 +330,32 @@ class Catalogue:
                 (json.dumps(batch),),
             ).fetchall()
             yield [row[0] for row in rows], b"".join(row[1] for row in rows)
+
+    def search_words(self, expression: str, k: int, among: frozenset[int] | None) -> Scores:
+        """Ids and BM25 scores of the ``k`` best passages for an FTS5 expression, best first."""
+        return search_words(self._connection, expression, k, among)
+
+    def described_documents(self) -> Iterator[DocumentDescription]:
+        """Every document, without its text."""
+        rows = self._connection.execute(
+            "SELECT document_key, sources.path, title, modified_ns, metadata"
+            " FROM documents JOIN sources USING (source_id)"
+        )
+        for key, path, title, modified_ns, metadata in rows:
+            moment = datetime.fromtimestamp(abs(modified_ns) // 10**9, timezone.utc)
+            yield DocumentDescription(
+                key, _from_sql(path), _from_sql(title), moment.isoformat(), json.loads(metadata)
+            )
+
+    def passages_of(self, document_keys: Sequence[int]) -> Iterator[int]:
+        """Ids of the passages of these documents, unsorted."""
+        for batch in _batches(document_keys):
+            for row in self._connection.execute(
+                "SELECT passage_id FROM passages"
+                " WHERE document_key IN (SELECT value FROM json_each(?))",
+                (json.dumps(batch),),
+            ):
+                yield row[0]
 
     def counts(self) -> tuple[int, int, int]:
         """How many sources, documents and passages there are."""

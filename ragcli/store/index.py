@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError, IndexMissingError, RagcliError
-from ragcli.records import Document, Passage, StoredPassage
+from ragcli.records import Document, DocumentDescription, Passage, Scores, StoredPassage
 from ragcli.store.catalogue import Catalogue, Manifest, explained
 from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.lock import WriteLock
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragcli.store.vector_file import VectorFile
-    from ragcli.store.vectors import Hits, VectorIndex
+    from ragcli.store.vectors import VectorIndex
 
 EmbeddedDocument = tuple[Document, Sequence[Passage], "NDArray[np.float32]"]
 """A document, its passages, and their vectors ``(n_passages, dimension)`` of unit length."""
@@ -98,6 +98,18 @@ class Index:
             raise
         return index
 
+    @classmethod
+    def bring_up_to_date(cls, folder: Path) -> None:
+        """Bring an index of an older schema to the newest; embeds nothing.
+
+        Raises ``IndexBusyError`` when another process is writing.
+        """
+        lock = _locked(folder)
+        try:
+            Catalogue.for_writing(folder / CATALOGUE_NAME).close()
+        finally:
+            lock.release()
+
     def __enter__(self) -> Index:
         return self
 
@@ -169,14 +181,61 @@ class Index:
         with self._explained():
             return self._catalogue.passages(passage_ids)
 
-    def search(self, vectors: NDArray[np.float32], k: int) -> list[Hits]:
+    def document_keys(self, passage_ids: Sequence[int]) -> dict[int, int]:
+        """Which document each of these passages is of, by a key that tells documents apart."""
+        with self._explained():
+            return self._catalogue.document_keys(passage_ids)
+
+    def vectors(self, passage_ids: Sequence[int]) -> NDArray[np.float32]:
+        """The vectors ``(n, dimension)`` of these passages, in this order."""
+        import numpy as np
+
+        with self._explained():
+            read = list(self._catalogue.vectors(passage_ids))
+        by_id = {
+            passage_id: row
+            for ids, blob in read
+            for passage_id, row in zip(
+                ids, np.frombuffer(blob, dtype="<f4").reshape(len(ids), -1), strict=True
+            )
+        }
+        rows = [by_id[passage_id] for passage_id in passage_ids]
+        return np.array(rows, dtype=np.float32).reshape(len(rows), self.fingerprint.dimension)
+
+    def passage_documents(self) -> Iterator[tuple[int, str, str, bool]]:
+        """Of every passage: its id, its document's id and path, and whether that is a record."""
+        with self._explained():
+            yield from self._catalogue.passage_documents()
+
+    def search(
+        self, vectors: NDArray[np.float32], k: int, among: frozenset[int] | None = None
+    ) -> list[Scores]:
         """The ``k`` best passages by inner product for each of the queries ``(n, dimension)``.
 
         A list of ``(passage_id, score)`` a query, best first, ties in the order of the ids, fewer
-        than ``k`` when the index holds fewer.
+        than ``k`` when there are fewer. ``among`` are the passages to choose from, by default all.
         """
         with self._explained():
-            return self._current_vectors().search(vectors, k)
+            return self._current_vectors().search(vectors, k, among)
+
+    def search_words(self, expression: str, k: int, among: frozenset[int] | None = None) -> Scores:
+        """The ``k`` best passages by BM25 for an FTS5 ``expression``; loads no vectors.
+
+        Best first, ties in the order of the ids; only passages that the expression matches.
+        ``among`` are the passages to choose from, by default all.
+        """
+        with self._explained():
+            return self._catalogue.search_words(expression, k, among)
+
+    def described_documents(self) -> Iterator[DocumentDescription]:
+        """Every document, without its text."""
+        with self._explained():
+            yield from self._catalogue.described_documents()
+
+    def passages_of(self, document_keys: Sequence[int]) -> list[int]:
+        """Ids of the passages of the documents with these keys, unsorted."""
+        with self._explained():
+            return list(self._catalogue.passages_of(document_keys))
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(self.folder / CATALOGUE_NAME)

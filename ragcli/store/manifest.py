@@ -46,8 +46,8 @@ class SourceState:
     """A source file as it was when it was indexed, to tell whether it changed since.
 
     ``path`` is the stored path (see ``stored_path``), ``size`` counts bytes, ``modified_ns`` is
-    the modification time in nanoseconds, ``settings`` names how the file was read (any text; a
-    source read with other settings counts as changed).
+    the modification time in nanoseconds (negative: not to be relied on), ``settings`` names how
+    the file was read (any text; a source read with other settings counts as changed).
     """
 
     path: str

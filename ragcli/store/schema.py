@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError
+from ragcli.store import words
 
 if TYPE_CHECKING:
     import sqlite3
@@ -70,7 +71,7 @@ CREATE TABLE vectors (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+MIGRATIONS: tuple[str, ...] = (_FIRST, words.MIGRATION)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

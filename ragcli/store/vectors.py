@@ -11,8 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Hits = list[tuple[int, float]]
-"""Passage ids with their scores, best first, ties in the order of the ids."""
+    from ragcli.records import Scores
 
 VectorReader = Callable[[Sequence[int]], Iterable[tuple[list[int], bytes]]]
 """Passage ids -> batches of ids with their vectors, concatenated little-endian float32."""
@@ -65,11 +64,14 @@ class VectorIndex:
                 np.ascontiguousarray(rows, dtype=np.float32), np.asarray(ids, dtype=np.int64)
             )
 
-    def search(self, queries: NDArray[np.float32], k: int) -> list[Hits]:
+    def search(
+        self, queries: NDArray[np.float32], k: int, among: frozenset[int] | None = None
+    ) -> list[Scores]:
         """The ``k`` passages with the greatest inner product, for each of ``(n, dimension)``.
 
-        Fewer when fewer are held. A score does not depend on what else is in the batch, and
-        equal vectors have equal scores: FAISS only proposes candidates, see ``_rescore``.
+        Fewer when fewer are held; ``among`` names the passages to choose from, all of them held.
+        A score does not depend on what else is in the batch, and equal vectors have equal scores:
+        FAISS only proposes candidates, see ``_rescore``.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.dimension:
@@ -78,38 +80,29 @@ class VectorIndex:
             raise ValueError("a query vector is not finite, expected unit vectors")
         if k < 1:
             raise ValueError(f"k is {k}, expected at least 1")
-        results: list[Hits] = [[] for _ in queries]
-        unsettled = np.arange(len(queries)) if len(self) else np.arange(0)
+        results: list[Scores] = [[] for _ in queries]
+        candidates = _Candidates(self.faiss_index, among)
+        unsettled = np.arange(len(queries)) if candidates.count else np.arange(0)
         depth = k + _SPARE_CANDIDATES
         while unsettled.size:
-            # Never deeper than what is held: FAISS fills the rest of a row with the id -1.
-            unsettled = self._settle(queries, unsettled, k, min(depth, len(self)), results)
+            # Never deeper than there are: FAISS fills the rest of a row with the id -1.
+            depth = min(depth, candidates.count)
+            scores, ids = candidates.ranked(queries[unsettled], depth)
+            still_open = []
+            for row, row_scores, row_ids in zip(unsettled, scores, ids, strict=True):
+                results[row] = self._rescore(queries[row], row_ids, k)
+                if self._may_miss(queries[row], row_scores[-1], results[row]):
+                    still_open.append(row)
+            unsettled = np.asarray(still_open if depth < candidates.count else [], dtype=np.intp)
             depth *= 2
         return results
 
-    def _settle(
-        self,
-        queries: NDArray[np.float32],
-        rows: NDArray[np.intp],
-        k: int,
-        depth: int,
-        results: list[Hits],
-    ) -> NDArray[np.intp]:
-        """Fill ``results`` from the best ``depth`` candidates; return the rows that need more."""
-        scores, ids = self.faiss_index.search(queries[rows], depth)
-        open_rows = []
-        for row, row_scores, row_ids in zip(rows, scores, ids, strict=True):
-            results[row] = self._rescore(queries[row], row_ids, k)
-            if depth < len(self) and self._may_miss(queries[row], row_scores[-1], results[row]):
-                open_rows.append(row)
-        return np.asarray(open_rows, dtype=np.intp)
-
-    def _may_miss(self, query: NDArray[np.float32], last: float, hits: Hits) -> bool:
+    def _may_miss(self, query: NDArray[np.float32], last: float, hits: Scores) -> bool:
         """Whether a passage FAISS ranked below the score ``last`` may belong among ``hits``."""
         rounding = self.dimension * _FLOAT32_ROUNDING * float(np.linalg.norm(query))
         return float(last) + rounding >= hits[-1][1]
 
-    def _rescore(self, query: NDArray[np.float32], ids: NDArray[np.int64], k: int) -> Hits:
+    def _rescore(self, query: NDArray[np.float32], ids: NDArray[np.int64], k: int) -> Scores:
         """The best ``k`` of the candidates by their inner product in float64, rounded to float32.
 
         FAISS's own scores change in the last bit with the batch and with the place of a vector,
@@ -119,3 +112,24 @@ class VectorIndex:
         scores = (vectors * query.astype(np.float64)).sum(axis=1).astype(np.float32)
         best = np.lexsort((ids, -scores))[:k]
         return [(int(ids[i]), float(scores[i])) for i in best]
+
+
+class _Candidates:
+    """What of a FAISS index may be found: everything, or the passages ``among``."""
+
+    def __init__(self, faiss_index: Any, among: frozenset[int] | None) -> None:  # noqa: ANN401
+        self._index = faiss_index
+        self._parameters = None
+        self.count = int(faiss_index.ntotal)
+        if among is not None:
+            faiss = load_faiss()
+            ids = np.fromiter(among, dtype=np.int64, count=len(among))
+            self._parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(ids))
+            self.count = len(among)
+
+    def ranked(
+        self, queries: NDArray[np.float32], depth: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and ids ``(n, depth)`` by inner product as FAISS computes it."""
+        scores, ids = self._index.search(queries, depth, params=self._parameters)
+        return scores, ids

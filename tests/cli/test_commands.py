@@ -63,7 +63,7 @@ def test_search_for_a_person(run: Run, indexed: Path) -> None:
     finished = run("search", "when do unused days lapse?", "-k", "1")
     assert (finished.code, finished.err) == (0, "")
     first, *rest = finished.out.splitlines()
-    assert first.startswith("1  0.")
+    assert first.startswith("1  1.000  ")  # first by meaning and first by words
     assert first.endswith("  leave.md:1")
     assert any(line.startswith(" > ") and "Unused days lapse" in line for line in rest)
     assert "\x1b" not in finished.out
@@ -88,9 +88,9 @@ def test_search_as_json(run: Run, indexed: Path) -> None:
 
 
 def test_search_finds_nothing(run: Run, indexed: Path) -> None:
-    finished = run("search", "otters", "--min-score", "0.999")
+    finished = run("search", "otters", "--mode", "dense", "--min-score", "0.999")
     assert (finished.code, finished.out, finished.err) == (1, "", "ragcli: nothing found\n")
-    as_json = run("search", "otters", "--min-score", "0.999", "--json")
+    as_json = run("search", "otters", "--mode", "dense", "--min-score", "0.999", "--json")
     assert (as_json.code, as_json.out, as_json.err) == (1, "", "")
 
 
@@ -181,3 +181,57 @@ class Interrupting(io.StringIO):
 def test_ctrl_c_in_a_batch(run: Run, indexed: Path) -> None:
     finished = run("search", "--queries", "-", stdin=Interrupting())
     assert (finished.code, finished.err) == (130, "ragcli: interrupted\n")
+
+
+def test_explain_shows_what_a_score_is_made_of(run: Run, indexed: Path) -> None:
+    lines = run("search", "unused leave days", "--explain", "--json").out.splitlines()
+    best = json.loads(lines[0])
+    assert set(best["explain"]) == {"dense", "lexical"}
+    assert best["explain"]["lexical"]["rank"] == 1
+    assert 0 <= best["score"] <= 1
+    shown = run("search", "unused leave days", "--explain", "-k", "1").out
+    assert f"dense {best['explain']['dense']['score']:.3f} (rank " in shown
+    plain = json.loads(run("search", "unused leave days", "--json").out.splitlines()[0])
+    assert "explain" not in plain
+
+
+def test_lexical_mode_finds_words_and_exits_with_1_without_any(run: Run, indexed: Path) -> None:
+    found = run("search", '"unused days"', "--mode", "lexical", "-l")
+    assert (found.code, found.out, found.err) == (0, "leave.md\n", "")
+    shown = run("search", "lapsing", "--mode", "lexical")
+    assert " > " in shown.out
+    assert "Unused days lapse" in shown.out
+    missed = run("search", "xylophone", "--mode", "lexical", "--json")
+    assert (missed.code, missed.out) == (1, "")
+    wrong = run("search", "leave", "--mode", "exact")
+    assert wrong.code == 2
+    assert wrong.err.splitlines()[0] == "ragcli: unknown mode 'exact'"
+
+
+def test_filters_come_before_the_ranking(run: Run, indexed: Path) -> None:
+    only = run("search", "leave", "--path", "*.txt", "-l")
+    assert (only.code, only.out) == (0, "boiler.txt\n")
+    dated = run("search", "leave", "--filter", "year>=2020", "-l", "--mode", "lexical")
+    assert (dated.code, dated.out) == (1, "")
+    held = run("search", "hands", "--filter", "year>=2020", "-l")
+    assert (held.code, held.out) == (0, "facts.jsonl\n")
+    wrong = run("search", "leave", "--filter", "year")
+    assert wrong.code == 2
+    assert wrong.err.splitlines()[0] == "ragcli: the filter 'year' is no condition"
+
+
+def test_a_run_for_trec_eval(run: Run, indexed: Path) -> None:
+    (indexed / "two words.txt").write_text("Otters eat fish. " * 300, "utf-8")
+    run("index", ".", "-q")
+    lines = '{"id": "q1", "text": "otters"}\n{"id": "q2", "text": "boiler"}\n'
+    finished = run("search", "--queries", "-", "--format", "trec", "-k", "9", stdin=lines)
+    assert (finished.code, finished.err) == (0, "")
+    rows = [line.split(" ") for line in finished.out.splitlines()]
+    assert all(len(row) == 6 and row[1] == "Q0" and row[5] == "ragcli" for row in rows)
+    for query in ("q1", "q2"):
+        own = [row for row in rows if row[0] == query]
+        assert sorted(row[2] for row in own) == ["boiler.txt", "f1", "leave.md", "two%20words.txt"]
+        assert [row[3] for row in own] == ["1", "2", "3", "4"]
+        scores = [float(row[4]) for row in own]
+        assert scores == sorted(scores, reverse=True)
+    assert run("search", "x", "--format", "xml").code == 2

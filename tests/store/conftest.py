@@ -58,10 +58,20 @@ class Bench:
         ids = [passage_id for passage_id, _ in everything]
         texts = [stored.passage.text for stored in index.passages(ids)]
         assert sorted(texts) == sorted(by_text)
+        by_id_text = dict(zip(ids, texts, strict=True))
         by_id = {i: by_text[text] for i, text in zip(ids, texts, strict=True)}
         for k in (1, 3, len(by_text) + 5):
             expected = [self.ranked(by_id, query, k) for query in queries]
             assert index.search(queries, k) == expected
+        # The inverted index holds the words of these passages and of no other.
+        found = index.search_words("0 OR 1 OR 2 OR 3", len(by_text) + 5)
+        assert {i for i, _ in found} <= set(ids)
+        for i, text in by_id_text.items():
+            path, name, position = text.rstrip(".").rsplit(" ", 2)
+            if not path.isprintable():  # no Unicode: its words cannot be asked for
+                continue
+            exact = f'"{path} {name} {position}"'
+            assert i in {found_id for found_id, _ in index.search_words(exact, len(by_text))}
         assert index.summary().passages == len(by_text)
 
     def by_text(self, sources: Mapping[str, tuple[str, Vectors]]) -> dict[str, Vectors]:

@@ -44,6 +44,27 @@ def test_a_failed_migration_leaves_the_schema_as_it_was(connection: sqlite3.Conn
     migrate(connection, (*MIGRATIONS, SECOND))
 
 
+def test_an_index_of_the_first_version_gets_its_words(
+    tmp_path: Path, bench: Bench, connection: sqlite3.Connection
+) -> None:
+    """Schema 1 had no inverted index."""
+    with Index.create_or_open(tmp_path, bench.fingerprint) as index:
+        bench.fill(index, "kept.txt", bench.unit(2, seed=1))
+        bench.fill(index, "gone.txt", bench.unit(2, seed=2))
+        index.commit()
+    connection.executescript(
+        "DROP TABLE words; DROP INDEX documents_described; PRAGMA user_version = 1;"
+    )
+    with pytest.raises(IndexMismatchError, match="older ragcli"):
+        Index.open(tmp_path)
+    with Index.create_or_open(tmp_path, bench.fingerprint) as index:
+        index.remove_source("gone.txt")
+        index.commit()
+        found = [passage_id for passage_id, _ in index.search_words("kept OR gone", 9)]
+        texts = {stored.passage.text for stored in index.passages(found)}
+    assert texts == {"kept.txt 0 0.", "kept.txt 0 1."}
+
+
 def test_a_newer_index_is_refused_by_readers_and_writers(
     tmp_path: Path, connection: sqlite3.Connection, bench: Bench
 ) -> None:

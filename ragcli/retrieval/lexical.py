@@ -1,0 +1,85 @@
+"""Lexical retrieval: the passages that hold the query's words, by BM25; loads no model."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from ragcli.records import Scores
+
+if TYPE_CHECKING:
+    from ragcli.store import Index
+
+STOP_WORDS = frozenset(
+    "a about after all also am an and any are as at be because been before being but by can could "
+    "did do does doing for from had has have having he her here hers him his how i if in into is "
+    "it its just me more most my no nor not now of on or other our ours out over she should so "
+    "some such than that the their them then there these they this those through to too under "
+    "until up very was we were what when where which while who whom whose why will with would you "
+    "your yours".split()
+)
+"""English words that say little about what is looked for; a query of nothing else keeps them."""
+
+_PART = re.compile(r'"([^"]*)"|(\w+)(\*?)')
+_WORD = re.compile(r"\w+")
+_TRIMMED_LETTERS = 3
+
+
+def telling_words(text: str) -> list[str]:
+    """Words of a text without case and without stop words; all of them if it has no other."""
+    words = _WORD.findall(_folded(text))
+    return [word for word in words if word not in STOP_WORDS] or words
+
+
+def match_expression(query: str) -> str | None:
+    """Turn a query into an FTS5 expression; ``None`` when it has no word.
+
+    ``"words in quotes"`` must all stand in the passage, in this order; ``word*`` stands for longer
+    words as well. The other words add to the score where they stand, and none of them must.
+    """
+    phrases: dict[str, None] = {}
+    words: dict[str, str] = {}
+    for quoted, word, star in _PART.findall(_folded(query)):
+        if _WORD.search(quoted):
+            phrases[_quote(quoted)] = None
+        elif word:
+            words[word + star] = _longer_words(word) if star else _quote(word)
+    telling = [terms for word, terms in words.items() if word not in STOP_WORDS]
+    terms = telling or ([] if phrases else list(words.values()))
+    if not phrases:
+        return " OR ".join(terms) or None
+    required = " AND ".join(phrases)
+    # A term beside a required phrase only raises the score: (phrase) or (phrase and term).
+    return f"{required} AND ({' OR '.join([required, *terms])})" if terms else required
+
+
+def _folded(text: str) -> str:
+    """Without case, and with accents as one character each with their letters."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _longer_words(start: str) -> str:
+    """Match words that begin so.
+
+    The index holds stems, and the stem of a word that begins so may be shorter: "generat" begins
+    "generation", whose stem is "gener". Shorter words are therefore matched as well, with an ending
+    that the stemmer takes off, lest it take one off the stem ("univers" → "univer").
+    """
+    shorter = [
+        start[:-n] for n in range(1, _TRIMMED_LETTERS + 1) if len(start) - n >= _TRIMMED_LETTERS
+    ]
+    return " OR ".join([_quote(start) + "*", *(_quote(f"{stem}ing") for stem in shorter)])
+
+
+def _quote(text: str) -> str:
+    """FTS5 reads a text in double quotes as words, whatever they are."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def score_lexical(
+    index: Index, query: str, depth: int, among: frozenset[int] | None = None
+) -> Scores:
+    """BM25 of the best ``depth`` passages for ``query``, best first; ties by passage id."""
+    expression = match_expression(query)
+    return index.search_words(expression, depth, among) if expression else []

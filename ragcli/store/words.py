@@ -1,0 +1,79 @@
+"""The passages' words: SQLite's inverted index (FTS5), kept in the catalogue's own transactions.
+
+Words are compared without case and accents and by their stems (Porter 1980). Ranking is BM25
+(Robertson & Zaragoza 2009) as FTS5 computes it, with k1 = 1.2 and b = 0.75; a word in the title
+or heading counts more often than one in the text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from ragcli.records import Scores
+
+TITLE_WEIGHT = 2.0
+HEADING_WEIGHT = 2.0
+_MOST_ROWS = 2**31
+
+_VALUES = """
+SELECT passage_id, CAST(title AS TEXT), CAST(heading AS TEXT), CAST(passages.text AS TEXT)
+FROM passages JOIN documents USING (document_key)
+"""
+
+# The index keeps no text of its own: rows are added to it and taken from it by what the passages
+# and their documents hold. A text that is no Unicode is kept as bytes, which FTS5 reads as text.
+MIGRATION = f"""
+CREATE VIRTUAL TABLE words USING fts5(
+    title, heading, text,
+    content = '', tokenize = 'porter unicode61 remove_diacritics 2'
+);
+INSERT INTO words (rowid, title, heading, text) {_VALUES};
+
+-- What filters look at, so that they need not pass by the documents' texts.
+CREATE INDEX documents_described ON documents (source_id, title, metadata);
+"""
+
+
+def add_words(connection: sqlite3.Connection, passage_id: int) -> None:
+    """Make a passage of the catalogue findable by its words."""
+    connection.execute(
+        f"INSERT INTO words (rowid, title, heading, text) {_VALUES} WHERE passage_id = ?",
+        (passage_id,),
+    )
+
+
+def remove_words(connection: sqlite3.Connection, source_path: str | bytes) -> None:
+    """Forget the words of a source's passages; goes before the removal of the passages."""
+    connection.execute(
+        f"INSERT INTO words (words, rowid, title, heading, text) SELECT 'delete', * FROM ({_VALUES}"
+        " JOIN sources USING (source_id) WHERE sources.path = ?)",
+        (source_path,),
+    )
+
+
+def remove_all_words(connection: sqlite3.Connection) -> None:
+    """Forget every word."""
+    connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+
+
+def search_words(
+    connection: sqlite3.Connection, expression: str, k: int, among: frozenset[int] | None = None
+) -> Scores:
+    """Ids and BM25 scores of the ``k`` best passages ``among`` these, for an FTS5 ``expression``.
+
+    Best first, equal scores in the order of the ids; every score is above 0.
+    """
+    restriction = ""
+    if among is not None:
+        # A function, because FTS5 makes of "rowid IN (...)" one search for each id.
+        connection.create_function("is_among", 1, among.__contains__)
+        restriction = " AND is_among(rowid)"
+    rows = connection.execute(
+        "SELECT rowid, -bm25(words, ?, ?, 1.0) AS score FROM words"
+        f" WHERE words MATCH ?{restriction} ORDER BY score DESC, rowid LIMIT ?",
+        (TITLE_WEIGHT, HEADING_WEIGHT, expression, min(k, _MOST_ROWS)),
+    )
+    return [(int(passage_id), float(score)) for passage_id, score in rows]
