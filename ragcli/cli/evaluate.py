@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from ragcli.cli.environment import Environment
-from ragcli.cli.options import AsJson
-from ragcli.render.scores import score_json, score_line
+from ragcli.cli.options import (
+    AsJson,
+    EncoderName,
+    Fusion,
+    IndexFolder,
+    ranking_of,
+    settings_of,
+)
+from ragcli.errors import InputError, UsageError
+from ragcli.render.scores import (
+    per_query_json,
+    retrieval_json,
+    retrieval_table,
+    score_json,
+    score_line,
+)
 
 evaluate = typer.Typer(
     help="Measure the models on judged questions.",
@@ -69,6 +85,103 @@ def evaluate_reader(
         progress=_progress(environment),
     )
     environment.write_line(score_json(score) if as_json else score_line(score))
+
+
+@evaluate.command("retrieval")
+def evaluate_retrieval(
+    context: typer.Context,
+    *,
+    queries: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help='JSON lines {"_id", "text"}, or a line each: id, tab, text. Plain or .gz.',
+        ),
+    ],
+    qrels: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="Judgements, a line each: query-id corpus-id score, or TREC's four columns.",
+        ),
+    ],
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Documents to index for this measurement; by default the index at hand is used.",
+        ),
+    ] = None,
+    modes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mode", metavar="MODE", help="Measure this mode; repeatable. By default all three."
+        ),
+    ] = None,
+    fusion: Fusion = None,
+    per_query: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the measures of every query as JSON lines."),
+    ] = None,
+    index: IndexFolder = None,
+    encoder: EncoderName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score how passages are found, on queries with judged documents.
+
+    A document ranks where its best passage does. Records are judged by their ids, files by their
+    paths from the current folder, or from the folder given as --corpus. Measures are those of
+    trec_eval; intervals are bootstrapped, p-values come from a paired randomisation test.
+    """
+    from ragcli.engine import evaluating_retrieval as use_case
+    from ragcli.engine.judged import read_judged_queries, read_qrels
+    from ragcli.retrieval.search import MODES
+    from ragcli.store import locate_index
+
+    environment: Environment = context.obj
+    cwd = environment.cwd
+    settings = settings_of(environment, index=index, encoder=encoder, fusion=fusion)
+    if corpus is not None and index is not None:
+        raise UsageError("--corpus and --index exclude each other", "choose one")
+    names = list(dict.fromkeys(modes or MODES))
+    rankings = [ranking_of(replace(settings, mode=name)) for name in names]
+    asked, judged = read_judged_queries(cwd / queries), read_qrels(cwd / qrels)
+    with ExitStack() as stack:
+        each = None if per_query is None else stack.enter_context(_written(cwd / per_query))
+        if corpus is None:
+            folder = locate_index(settings.index, cwd)
+        else:
+            made = use_case.corpus_index(cwd / corpus, encoder_name=settings.encoder)
+            folder = stack.enter_context(made)
+        found = use_case.evaluate_retrieval(
+            folder,
+            asked,
+            judged,
+            rankings,
+            encoder_name=settings.encoder,
+            named_from=cwd / corpus if corpus is not None and (cwd / corpus).is_dir() else cwd,
+            progress=_progress(environment),
+        )
+        scores = dict(zip(names, found, strict=True))
+        if each is not None:
+            for name, score in scores.items():
+                each.writelines(f"{line}\n" for line in per_query_json(name, score))
+    shown = (
+        [retrieval_json(*item) for item in scores.items()] if as_json else retrieval_table(scores)
+    )
+    for line in shown:
+        environment.write_line(line)
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[TextIO]:
+    """Open a file to write; before the work is done, so that it is not done in vain."""
+    try:
+        stream = file.open("w", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror or error}") from error
+    with stream:
+        yield stream
 
 
 def _progress(environment: Environment) -> Callable[[int, int], None]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from ragcli.render.machine import json_line
+
+DIGITS = 6
 
 
 class Score(Protocol):
@@ -41,3 +44,70 @@ def score_json(score: Score) -> str:
             "seconds": round(score.seconds, 3),
         }
     )
+
+
+class RetrievalScore(Protocol):
+    """What ``eval retrieval`` measured of one way of ranking, over ``n`` queries."""
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def values(self) -> Mapping[str, Mapping[str, float]]: ...  # noqa: D102
+    @property
+    def means(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def intervals(self) -> Mapping[str, tuple[float, float]]: ...  # noqa: D102
+    @property
+    def p_values(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+
+def retrieval_table(scores: Mapping[str, RetrievalScore]) -> Iterator[str]:
+    """Yield a table for a person: a line a measure, a column a way of ranking.
+
+    Below stand the intervals and p-values of the first measure.
+    """
+    names = list(scores)
+    measures = list(next(iter(scores.values())).means)
+    yield "".ljust(10) + "".join(name.rjust(10) for name in names)
+    for measure in measures:
+        means = "".join(f"{scores[name].means[measure]:10.4f}" for name in names)
+        yield measure.ljust(10) + means
+    yield "seconds".ljust(10) + "".join(f"{scores[name].seconds:10.1f}" for name in names)
+    main = measures[0]
+    yield ""
+    for name in names:
+        low, high = scores[name].intervals[main]
+        p = scores[name].p_values.get(main)
+        against = "" if p is None else f"; p = {p:.4f} against {names[0]}"
+        yield f"{main} of {name}: 95 % interval {low:.4f} to {high:.4f}{against}"
+
+
+def retrieval_json(mode: str, score: RetrievalScore) -> str:
+    """Return one JSON object for one way of ranking; measures stand under their own names."""
+    return json_line(
+        {
+            "mode": mode,
+            "n": score.n,
+            **{name: round(mean, DIGITS) for name, mean in score.means.items()},
+            "intervals": {
+                name: [round(low, DIGITS), round(high, DIGITS)]
+                for name, (low, high) in score.intervals.items()
+            },
+            "p_values": {name: round(p, DIGITS) for name, p in score.p_values.items()},
+            "seconds": round(score.seconds, 3),
+        }
+    )
+
+
+def per_query_json(mode: str, score: RetrievalScore) -> Iterator[str]:
+    """Yield one JSON object a query."""
+    for query in next(iter(score.values.values())):
+        yield json_line(
+            {
+                "mode": mode,
+                "query_id": query,
+                **{name: round(own[query], DIGITS) for name, own in score.values.items()},
+            }
+        )

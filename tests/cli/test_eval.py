@@ -70,3 +70,69 @@ def test_a_missing_or_empty_file_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     finished = run("eval", "reader", "empty.jsonl")
     assert (finished.code, finished.err) == (2, "ragcli: there are no rows to evaluate on\n")
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    texts = {
+        "tea": "Green tea is brewed at 80 degrees.",
+        "otter": "Otters hold hands while they sleep.",
+        "boiler": "The boiler in the cellar was serviced in March.",
+    }
+    rows = [json.dumps({"_id": name, "text": text}) for name, text in texts.items()]
+    (tmp_path / "corpus.jsonl.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
+    (tmp_path / "queries.tsv").write_text("1\thow hot is tea\n2\tboiler service\n9\tunjudged\n")
+    (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n1\ttea\t1\n2\tboiler\t2\n")
+    return tmp_path
+
+
+RETRIEVAL = ("eval", "retrieval", "--queries", "queries.tsv", "--qrels", "qrels.tsv")
+
+
+def test_retrieval_of_every_mode_on_a_packed_corpus(run: Run, judged: Path) -> None:
+    finished = run(*RETRIEVAL, "--corpus", "corpus.jsonl.gz", "--json", "--per-query", "each.jsonl")
+    assert (finished.code, finished.err) == (0, "")
+    modes = [json.loads(line) for line in finished.out.splitlines()]
+    assert [mode["mode"] for mode in modes] == ["hybrid", "dense", "lexical"]
+    for mode in modes:
+        assert (mode["schema"], mode["n"]) == (1, 2)
+        assert mode["nDCG@10"] == mode["R@5"] == mode["RR@10"] == mode["Success@1"] == 1.0
+        assert mode["intervals"]["nDCG@10"] == [1.0, 1.0]
+    each = [json.loads(line) for line in (judged / "each.jsonl").read_text().splitlines()]
+    assert [(row["mode"], row["query_id"]) for row in each[:3]] == [
+        ("hybrid", "1"),
+        ("hybrid", "2"),
+        ("dense", "1"),
+    ]
+    assert not (judged / ".ragcli").exists()
+
+
+def test_retrieval_from_an_index_of_files_as_a_table(run: Run, judged: Path) -> None:
+    (judged / "notes").mkdir()
+    (judged / "notes" / "tea.txt").write_text("Green tea is brewed at 80 degrees.")
+    (judged / "notes" / "otter.txt").write_text("Otters hold hands while they sleep.")
+    (judged / "qrels.tsv").write_text("1 0 notes/tea.txt 1\n")
+    assert run("index", "notes", "-q").code == 0
+    finished = run(*RETRIEVAL, "--mode", "lexical")
+    assert finished.code == 0
+    assert "lexical" in finished.out.splitlines()[0]
+    assert "nDCG@10       1.0000" in finished.out
+    assert "dense" not in finished.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--mode", "exact"), "unknown mode 'exact'"),
+        (("--per-query", "absent/each.jsonl", "--corpus", "corpus.jsonl.gz"), "absent/each.jsonl"),
+        ((), "no index here or above"),
+        (("--corpus", "absent.jsonl"), "absent.jsonl"),
+    ],
+)
+def test_what_retrieval_cannot_do_is_said(
+    run: Run, judged: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    finished = run(*RETRIEVAL, *arguments)
+    assert finished.code == 2
+    assert said in finished.err
+    assert "Traceback" not in finished.err

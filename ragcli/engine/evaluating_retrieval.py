@@ -1,0 +1,149 @@
+"""The use case ``eval retrieval``: judged queries → how good each way of ranking is."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ragcli.engine.encoders import encoder_of
+from ragcli.engine.indexing import index_paths
+from ragcli.engine.judged import open_text
+from ragcli.engine.paths import StoredPaths
+from ragcli.engine.progress import IndexProgress
+from ragcli.errors import InputError
+from ragcli.evaluation.ranking import (
+    DEFAULT_MEASURES,
+    Qrels,
+    confidence_interval,
+    evaluate_run,
+    paired_p_value,
+)
+from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, rank_passages
+
+DEEPEST = 400
+"""Passages ranked for each query, from which the documents' ranking is made."""
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalScore:
+    """What one ranking reached on ``n`` queries.
+
+    ``values[measure][query id]``, ``means`` and 95 % ``intervals`` by measure; ``p_values``
+    of so great a difference to the first ranking if both were equally good (none for the first).
+    ``seconds`` of searching.
+    """
+
+    ranking: Ranking
+    n: int
+    values: Mapping[str, Mapping[str, float]]
+    means: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    p_values: Mapping[str, float]
+    seconds: float
+
+
+@contextmanager
+def corpus_index(
+    corpus: Path,
+    *,
+    encoder_name: str | None = None,
+    progress: Callable[[IndexProgress], None] = lambda _: None,
+) -> Iterator[Path]:
+    """Index ``corpus``, a file or folder, for the time being; gives the index folder.
+
+    A ``.gz`` file is decompressed. Raises ``InputError`` when something of it cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="ragcli-") as name:
+        folder = Path(name)
+        if corpus.suffix == ".gz":
+            plain = folder / corpus.with_suffix("").name
+            with open_text(corpus) as packed, plain.open("w", encoding="utf-8") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+            corpus = plain
+        report = index_paths(
+            [corpus], folder / "index", encoder_name=encoder_name, progress=progress
+        )
+        if report.failed:
+            problem = report.failed[0]
+            raise InputError(f"{problem.path}: {problem.reason}")
+        yield folder / "index"
+
+
+def evaluate_retrieval(
+    folder: Path,
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    rankings: Sequence[Ranking],
+    *,
+    measures: Sequence[str] = DEFAULT_MEASURES,
+    encoder_name: str | None = None,
+    named_from: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[RetrievalScore]:
+    """Score each of ``rankings`` on the queries that ``qrels`` judges, in the index ``folder``.
+
+    A document ranks where its best passage does. Records go by their ids, files by their paths
+    from ``named_from``. Raises ``InputError`` when no query is judged.
+    """
+    from ragcli.store import Index
+
+    judged = {name: text for name, text in queries.items() if name in qrels}
+    if not judged:
+        raise InputError("no query of the queries file stands in the qrels")
+    known = {name: qrels[name] for name in judged}
+    paths = StoredPaths(folder.resolve(), (named_from or Path.cwd()).resolve())
+    scores: list[RetrievalScore] = []
+    with Index.open(folder) as index:
+        needs_encoder = any(ranking.needs_encoder for ranking in rankings)
+        encoder = encoder_of(index.fingerprint, encoder_name) if needs_encoder else None
+        shown = lru_cache(maxsize=None)(paths.shown)
+        names = {
+            passage_id: document_id if is_record else shown(path)
+            for passage_id, document_id, path, is_record in index.passage_documents()
+        }
+        rank_passages(index, encoder, ["warm up"], 1, DEFAULT_RANKING if encoder else rankings[0])
+        for number, ranking in enumerate(rankings):
+            run: dict[str, list[str]] = {}
+            started = time.perf_counter()
+            ids = list(judged)
+            for first in range(0, len(ids), BATCH_SIZE):
+                batch = ids[first : first + BATCH_SIZE]
+                texts = [judged[name] for name in batch]
+                found = rank_passages(index, encoder, texts, DEEPEST, ranking)
+                for name, hits in zip(batch, found, strict=True):
+                    run[name] = list(dict.fromkeys(names[passage_id] for passage_id, _ in hits))
+                progress(number * len(ids) + first + len(batch), len(rankings) * len(ids))
+            seconds = time.perf_counter() - started
+            values = evaluate_run(run, known, measures)
+            scores.append(_score(ranking, values, scores[0] if scores else None, seconds))
+    return scores
+
+
+def _score(
+    ranking: Ranking,
+    values: Mapping[str, Mapping[str, float]],
+    first: RetrievalScore | None,
+    seconds: float,
+) -> RetrievalScore:
+    lists = {name: list(of_query.values()) for name, of_query in values.items()}
+    return RetrievalScore(
+        ranking,
+        n=len(next(iter(lists.values()))),
+        values=values,
+        means={name: sum(own) / len(own) for name, own in lists.items()},
+        intervals={name: confidence_interval(own) for name, own in lists.items()},
+        p_values={}
+        if first is None
+        else {
+            name: paired_p_value(own, list(first.values[name].values()))
+            for name, own in lists.items()
+        },
+        seconds=seconds,
+    )
