@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
 
 from ragcli.corpus.problem import Problem
 from ragcli.errors import InputError
@@ -23,6 +28,20 @@ class Row:
     text: str
     row_id: str
     fields: Mapping[str, Json] = field(default_factory=dict)
+
+
+@contextmanager
+def open_text(file: Path) -> Iterator[TextIO]:
+    """Open a text file, decompressing a ``.gz`` one; raises ``InputError`` for what is neither."""
+    try:
+        with (
+            gzip.open(file, "rt", encoding="utf-8-sig")
+            if file.suffix == ".gz"
+            else file.open(encoding="utf-8-sig") as lines
+        ):
+            yield lines
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_rows(lines: Iterable[str], name: str, text_keys: Sequence[str]) -> Iterator[Row | Problem]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from ragcli.engine.batches import open_text
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import exact_match, f1
 from ragcli.reader.confidence import load_calibration
@@ -90,17 +89,10 @@ def evaluate_reader(
 
 def read_rows(file: Path) -> Iterator[ReaderRow]:
     """Yield the rows of a JSON-lines file, ``.gz`` or plain; raises ``InputError``."""
-    try:
-        with (
-            gzip.open(file, "rt", encoding="utf-8-sig")
-            if file.suffix == ".gz"
-            else file.open(encoding="utf-8-sig") as lines
-        ):
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _parse(line, f"{file}:{number}")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+    with open_text(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _parse(line, f"{file}:{number}")
 
 
 def _parse(line: str, place: str) -> ReaderRow:

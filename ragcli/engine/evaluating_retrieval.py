@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ragcli.engine.batches import open_text
 from ragcli.engine.encoders import encoder_of
 from ragcli.engine.indexing import index_paths
-from ragcli.engine.judged import open_text
 from ragcli.engine.paths import StoredPaths
-from ragcli.engine.progress import IndexProgress
 from ragcli.errors import InputError
 from ragcli.evaluation.ranking import (
     DEFAULT_MEASURES,
@@ -50,12 +49,7 @@ class RetrievalScore:
 
 
 @contextmanager
-def corpus_index(
-    corpus: Path,
-    *,
-    encoder_name: str | None = None,
-    progress: Callable[[IndexProgress], None] = lambda _: None,
-) -> Iterator[Path]:
+def corpus_index(corpus: Path, *, encoder_name: str | None = None) -> Iterator[Path]:
     """Index ``corpus``, a file or folder, for the time being; gives the index folder.
 
     A ``.gz`` file is decompressed. Raises ``InputError`` when something of it cannot be read.
@@ -67,9 +61,7 @@ def corpus_index(
             with open_text(corpus) as packed, plain.open("w", encoding="utf-8") as unpacked:
                 shutil.copyfileobj(packed, unpacked)
             corpus = plain
-        report = index_paths(
-            [corpus], folder / "index", encoder_name=encoder_name, progress=progress
-        )
+        report = index_paths([corpus], folder / "index", encoder_name=encoder_name)
         if report.failed:
             problem = report.failed[0]
             raise InputError(f"{problem.path}: {problem.reason}")

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from ragcli.corpus.problem import Problem
-from ragcli.engine.batches import read_rows
+from ragcli.engine.batches import open_text, read_rows
 from ragcli.errors import InputError
 from ragcli.evaluation.ranking import Qrels
 
 _HEADER = {"query-id", "query_id", "qid", "topic"}
-
-
-@contextmanager
-def open_text(file: Path) -> Iterator[TextIO]:
-    """Open a text file, decompressing a ``.gz`` one; raises ``InputError`` for what is neither."""
-    try:
-        with (
-            gzip.open(file, "rt", encoding="utf-8-sig")
-            if file.suffix == ".gz"
-            else file.open(encoding="utf-8-sig") as lines
-        ):
-            yield lines
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_judged_queries(file: Path) -> dict[str, str]:

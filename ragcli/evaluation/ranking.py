@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 Grades = Mapping[str, int]
 """Document id -> grade; 0 and less are not relevant."""
@@ -96,23 +95,19 @@ def confidence_interval(
     if not given.size:
         return 0.0, 0.0
     rng = np.random.default_rng(seed)
-    means = np.array([given[_draw(rng, given.size)].mean() for _ in range(n_samples)])
+    means = np.array([rng.choice(given, given.size).mean() for _ in range(n_samples)])
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _draw(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
-    return rng.integers(n, size=n)
-
-
 def paired_p_value(
     first: Sequence[float], second: Sequence[float], n_samples: int = 10_000, seed: int = 0
 ) -> float:
-    """Two-sided p-value that two systems differ by chance, by Fisher's randomisation test.
+    """Probability of so great a mean difference, either way, if both systems were equally good.
 
-    The signs of the per-query differences are flipped at random (Smucker, Allan & Carterette
-    2007, https://doi.org/10.1145/1321440.1321528).
+    Fisher's randomisation test: the signs of the per-query differences are flipped at random
+    (Smucker, Allan & Carterette 2007, https://doi.org/10.1145/1321440.1321528).
     """
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     if not differences.size:

@@ -16,7 +16,7 @@ from ragcli.records import Generation
 
 CALIBRATION = Path(__file__).parent / "weights" / "calibration.json"
 DEFAULT_MIN_CONFIDENCE = 0.2
-"""Least confidence of an answer that is given; ``docs/training.md`` has what it costs and saves."""
+"""Least confidence of an answer that is given; the model card has what it costs and saves."""
 _LEAST = 1e-6
 _LEAST_LOG = -8.0
 
