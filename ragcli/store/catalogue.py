@@ -145,6 +145,19 @@ class Catalogue:
             )
             self._passages_changed = True
 
+    def preferences(self) -> dict[str, str]:
+        """What was chosen for this index, by name."""
+        return dict(self._connection.execute("SELECT name, value FROM preferences"))
+
+    def prefer(self, name: str, value: str | None) -> None:
+        """Keep a choice for this index; ``None`` forgets it."""
+        if value is None:
+            self._connection.execute("DELETE FROM preferences WHERE name = ?", (name,))
+        else:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO preferences VALUES (?, ?)", (name, value)
+            )
+
     # -- transactions ----------------------------------------------------------------------
 
     @property

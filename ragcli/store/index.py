@@ -161,6 +161,11 @@ class Index:
             schema_version=len(MIGRATIONS),
         )
 
+    def preferences(self) -> dict[str, str]:
+        """What was chosen for this index, by name: how it is stored, how it is searched."""
+        with self._explained():
+            return self._catalogue.preferences()
+
     def source(self, path: str) -> SourceState | None:
         """The source stored under ``path``, ``None`` when there is none."""
         with self._explained():
@@ -276,6 +281,11 @@ class Index:
             removed = self._catalogue.remove_source(path)
             self._passages_changed(removed)
         return removed
+
+    def prefer(self, name: str, value: str | None) -> None:
+        """Keep a choice for this index, through rebuilds as well; ``None`` forgets it."""
+        with self._changing():
+            self._catalogue.prefer(name, value)
 
     def commit(self) -> None:
         """Make the changes durable: from here on a kill cannot lose them."""

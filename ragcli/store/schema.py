@@ -71,7 +71,15 @@ CREATE TABLE vectors (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, words.MIGRATION)
+# What a person chose for this index, and what was measured of it; a rebuild keeps it.
+_PREFERENCES = """
+CREATE TABLE preferences (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, words.MIGRATION, _PREFERENCES)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

@@ -239,3 +239,22 @@ def test_bytes_of_the_catalogue_hold_every_vector(tmp_path: Path, bench: Bench) 
     assert np.array_equal(
         np.frombuffer(b"".join(blobs), "<f4").reshape(3, 4), bench.unit(3, seed=0)
     )
+
+
+def test_a_choice_is_kept_with_the_next_commit_and_through_a_rebuild(
+    tmp_path: Path, bench: Bench
+) -> None:
+    _filled(tmp_path, bench, {"a": 1})
+    with Index.create_or_open(tmp_path, bench.fingerprint) as index:
+        index.prefer("colour", "red")
+        index.commit()
+        index.prefer("colour", "blue")  # not committed
+    with Index.create_or_open(tmp_path, bench.fingerprint, rebuild=True) as index:
+        index.commit()
+    with Index.open(tmp_path) as index:
+        assert index.preferences() == {"colour": "red"}
+    with Index.create_or_open(tmp_path, bench.fingerprint) as index:
+        index.prefer("colour", None)
+        index.commit()
+    with Index.open(tmp_path) as index:
+        assert index.preferences() == {}

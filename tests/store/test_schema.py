@@ -53,7 +53,8 @@ def test_an_index_of_the_first_version_gets_its_words(
         bench.fill(index, "gone.txt", bench.unit(2, seed=2))
         index.commit()
     connection.executescript(
-        "DROP TABLE words; DROP INDEX documents_described; PRAGMA user_version = 1;"
+        "DROP TABLE words; DROP INDEX documents_described; DROP TABLE preferences;"
+        "PRAGMA user_version = 1;"
     )
     with pytest.raises(IndexMismatchError, match="older ragcli"):
         Index.open(tmp_path)
