@@ -21,8 +21,9 @@ class Settings:
     """What a person may set once for all commands; ``None`` leaves a command its own default.
 
     ``index`` is the index folder, ``k`` the number of passages, ``encoder`` a model's name or
-    folder, ``mode`` and ``fusion`` say how passages are ranked, ``min_score`` is the least score
-    by that ranking, ``min_confidence`` a probability in [0, 1] and ``attribution`` a method's name.
+    folder, ``mode``, ``fusion`` and ``dense_weight`` in [0, 1] say how passages are ranked,
+    ``min_score`` is the least score by that ranking, ``min_confidence`` a probability in [0, 1]
+    and ``attribution`` a method's name.
     """
 
     index: Path | None = None
@@ -30,6 +31,7 @@ class Settings:
     encoder: str | None = None
     mode: str | None = None
     fusion: str | None = None
+    dense_weight: float | None = None
     min_score: float | None = None
     min_confidence: float | None = None
     attribution: str | None = None
@@ -78,12 +80,20 @@ def _number(value: object, base: Path) -> float:
     return number
 
 
+def _share(value: object, base: Path) -> float:
+    number = _number(value, base)
+    if not 0 <= number <= 1:
+        raise ValueError("a number from 0 to 1")
+    return number
+
+
 _READERS: dict[str, Callable[[object, Path], Any]] = {
     "index": _folder,
     "k": _count,
     "encoder": _model,
     "mode": _name,
     "fusion": _name,
+    "dense_weight": _share,
     "min_score": _number,
     "min_confidence": _number,
     "attribution": _name,

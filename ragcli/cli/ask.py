@@ -16,6 +16,7 @@ from ragcli.cli.exits import found_code
 from ragcli.cli.options import (
     AsJson,
     Conditions,
+    DenseWeight,
     Diversity,
     EncoderName,
     Fusion,
@@ -64,6 +65,7 @@ def ask(
     ] = False,
     mode: Mode = None,
     fusion: Fusion = None,
+    dense_weight: DenseWeight = None,
     path: PathGlobs = None,
     condition: Conditions = None,
     per_document: PerDocument = None,
@@ -94,7 +96,8 @@ def ask(
 
     environment: Environment = context.obj
     _check_usage(question, questions, context_file)
-    if context_file and (path or condition or per_document or diversity or mode or fusion):
+    searching = (path, condition, per_document, mode, fusion, dense_weight)
+    if context_file and (diversity or any(given is not None for given in searching)):
         raise UsageError("options of searching the index do not go with --context", HELP)
     settings = settings_of(
         environment,
@@ -105,6 +108,7 @@ def ask(
         attribution=attribution,
         mode=mode,
         fusion=fusion,
+        dense_weight=dense_weight,
     )
     options = replace(
         _options(settings, environment, context_file, heads=heads),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,16 @@ from typing import Annotated, TextIO
 import typer
 
 from ragcli.cli.environment import Environment
+from ragcli.cli.judged import (
+    QUERIES_HELP,
+    Qrels,
+    missing_teller,
+    question_counter,
+    read_judged_files,
+)
 from ragcli.cli.options import (
     AsJson,
+    DenseWeight,
     EncoderName,
     Fusion,
     IndexFolder,
@@ -82,7 +90,7 @@ def evaluate_reader(
         seed=seed,
         min_confidence=min_confidence,
         weights=None if weights is None else environment.cwd / weights,
-        progress=_progress(environment),
+        progress=question_counter(environment),
     )
     environment.write_line(score_json(score) if as_json else score_line(score))
 
@@ -91,20 +99,8 @@ def evaluate_reader(
 def evaluate_retrieval(
     context: typer.Context,
     *,
-    queries: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            help='JSON lines {"_id", "text"}, or a line each: id, tab, text. Plain or .gz.',
-        ),
-    ],
-    qrels: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            help="Judgements, a line each: query-id corpus-id score, or TREC's four columns.",
-        ),
-    ],
+    queries: Annotated[Path, typer.Option(metavar="FILE", help=QUERIES_HELP)],
+    qrels: Qrels = None,
     corpus: Annotated[
         Path | None,
         typer.Option(
@@ -119,6 +115,7 @@ def evaluate_retrieval(
         ),
     ] = None,
     fusion: Fusion = None,
+    dense_weight: DenseWeight = None,
     per_query: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the measures of every query as JSON lines."),
@@ -129,23 +126,25 @@ def evaluate_retrieval(
 ) -> None:
     """Score how passages are found, on queries with judged documents.
 
-    A document ranks where its best passage does. Records are judged by their ids, files by their
+    What is blank yet in a file of eval init is left out. A document ranks where its best passage
+    does. Records are judged by their ids, files by their
     paths from the current folder, or from the folder given as --corpus. Measures are those of
     trec_eval; intervals are bootstrapped, p-values come from a paired randomisation test.
     """
     from ragcli.engine import evaluating_retrieval as use_case
-    from ragcli.engine.judged import read_judged_queries, read_qrels
     from ragcli.retrieval.search import MODES
     from ragcli.store import locate_index
 
     environment: Environment = context.obj
     cwd = environment.cwd
-    settings = settings_of(environment, index=index, encoder=encoder, fusion=fusion)
+    settings = settings_of(
+        environment, index=index, encoder=encoder, fusion=fusion, dense_weight=dense_weight
+    )
     if corpus is not None and index is not None:
         raise UsageError("--corpus and --index exclude each other", "choose one")
     names = list(dict.fromkeys(modes or MODES))
     rankings = [ranking_of(replace(settings, mode=name)) for name in names]
-    asked, judged = read_judged_queries(cwd / queries), read_qrels(cwd / qrels)
+    judged = read_judged_files(environment, queries, qrels)
     with ExitStack() as stack:
         each = None if per_query is None else stack.enter_context(_written(cwd / per_query))
         if corpus is None:
@@ -155,12 +154,13 @@ def evaluate_retrieval(
             folder = stack.enter_context(made)
         found = use_case.evaluate_retrieval(
             folder,
-            asked,
-            judged,
+            judged.texts,
+            judged.qrels,
             rankings,
             encoder_name=settings.encoder,
             named_from=cwd / corpus if corpus is not None and (cwd / corpus).is_dir() else cwd,
-            progress=_progress(environment),
+            progress=question_counter(environment),
+            tell_missing=missing_teller(environment),
         )
         scores = dict(zip(names, found, strict=True))
         if each is not None:
@@ -182,17 +182,3 @@ def _written(file: Path) -> Iterator[TextIO]:
         raise InputError(f"{file}: {error.strerror or error}") from error
     with stream:
         yield stream
-
-
-def _progress(environment: Environment) -> Callable[[int, int], None]:
-    """Count rows on a terminal's stderr; elsewhere say nothing."""
-    if not environment.stderr_is_terminal:
-        return lambda done, total: None
-
-    def show(done: int, total: int) -> None:
-        environment.stderr.write(
-            f"\r{done}/{total} questions" + ("\r\033[K" if done == total else "")
-        )
-        environment.stderr.flush()
-
-    return show

@@ -47,7 +47,18 @@ Fusion = Annotated[
         "--fusion",
         metavar="METHOD",
         help="How hybrid joins the two: mean (of the normalised scores) or rrf (of the ranks). "
-        "[env var: RAGCLI_FUSION; default: mean]",
+        "[env var: RAGCLI_FUSION; default: what the index was tuned to, else mean]",
+    ),
+]
+DenseWeight = Annotated[
+    float | None,
+    typer.Option(
+        "--dense-weight",
+        metavar="WEIGHT",
+        min=0.0,
+        max=1.0,
+        help="Share of the meaning in hybrid: 0 only words count, 1 only meaning. [env var: "
+        "RAGCLI_DENSE_WEIGHT; default: what the index was tuned to, else 0.5]",
     ),
 ]
 PathGlobs = Annotated[
@@ -100,13 +111,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a l
 def ranking_of(
     settings: Settings, *, per_document: int | None = None, diversity: float = 0.0
 ) -> Ranking:
-    """How passages are to be ranked; raises ``UsageError`` for an unknown mode or fusion."""
+    """How passages are to be ranked; raises ``UsageError`` for an unknown mode or fusion.
+
+    Fusion and weight stay open where no setting names them: the index may know better ones.
+    """
     from ragcli.retrieval.search import Ranking
 
     default = Ranking()
     return Ranking(
         settings.mode or default.mode,
-        settings.fusion or default.fusion,
+        settings.fusion,
+        settings.dense_weight,
         per_document=per_document,
         diversity=diversity,
     )

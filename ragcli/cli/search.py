@@ -14,6 +14,7 @@ from ragcli.cli.exits import found_code
 from ragcli.cli.options import (
     AsJson,
     Conditions,
+    DenseWeight,
     Diversity,
     EncoderName,
     Fusion,
@@ -44,7 +45,11 @@ def search(
     k: Annotated[
         int | None,
         typer.Option(
-            "-k", metavar="N", min=1, help="Passages to show. [env var: RAGCLI_K; default: 10]"
+            "-k",
+            metavar="N",
+            min=1,
+            help="Passages to show. [env var: RAGCLI_K; default: what the index was tuned to, "
+            "else 10]",
         ),
     ] = None,
     min_score: Annotated[
@@ -57,6 +62,7 @@ def search(
     ] = None,
     mode: Mode = None,
     fusion: Fusion = None,
+    dense_weight: DenseWeight = None,
     path: PathGlobs = None,
     condition: Conditions = None,
     per_document: PerDocument = None,
@@ -99,7 +105,6 @@ def search(
     stand in the passage in this order, and word* stands for longer words as well. Exits with 0 when
     something was found and with 1 when nothing was.
     """
-    from ragcli.engine.searching import DEFAULT_K
     from ragcli.engine.searching import search as find
     from ragcli.store import locate_index
 
@@ -118,6 +123,7 @@ def search(
         encoder=encoder,
         mode=mode,
         fusion=fusion,
+        dense_weight=dense_weight,
     )
     human = form == "text" and not files_with_matches
     writer = _writer(
@@ -133,7 +139,7 @@ def search(
         results = find(
             locate_index(settings.index, environment.cwd),
             asked,
-            k=settings.k or DEFAULT_K,
+            k=settings.k,
             ranking=ranking_of(settings, per_document=per_document, diversity=diversity),
             filters=filters_of(environment, path, condition),
             min_score=settings.min_score,

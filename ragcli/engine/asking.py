@@ -19,6 +19,7 @@ from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_c
 from ragcli.records import Answer, Generation, Question, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
 from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, search_passages
+from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder
@@ -129,6 +130,7 @@ class PassageFinder:
         self._stack = stack
         self._folder = folder
         self._options = options
+        self._ranking = options.ranking
         self._index: Index | None = None
         self._among: frozenset[int] | None = None
         self._encoder: Encoder | None = None
@@ -156,15 +158,17 @@ class PassageFinder:
         from ragcli.store import Index, locate_index
 
         folder = self._folder or locate_index(None, self._options.seen_from or Path.cwd())
-        ranking = self._options.ranking
         paths = StoredPaths(folder.resolve(), (self._options.seen_from or Path.cwd()).resolve())
         if self._index is None:
             self._index = self._stack.enter_context(Index.open(folder))
             self._among = self._options.filters.select(self._index, paths.shown)
-            if ranking.needs_encoder:
+            self._ranking = tuned_of(self._index).complete(self._ranking)
+            if self._ranking.needs_encoder:
                 self._encoder = encoder_of(self._index.fingerprint, self._options.encoder_name)
         k = self._options.k
-        found = search_passages(self._index, self._encoder, queries, k, ranking, among=self._among)
+        found = search_passages(
+            self._index, self._encoder, queries, k, self._ranking, among=self._among
+        )
         return [list(map(paths.of_hit, hits)) for hits in found]
 
     def _choose(self, question: Question) -> list[ScoredPassage]:

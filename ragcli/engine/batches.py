@@ -54,7 +54,10 @@ def read_rows(lines: Iterable[str], name: str, text_keys: Sequence[str]) -> Iter
         content = line.strip().lstrip("\ufeff")
         if content:
             try:
-                yield parse_row(content, number, text_keys)
+                row = parse_row(content, number, text_keys)
+                if not row.text.strip():
+                    raise InputError(_no_text(text_keys))
+                yield row
             except InputError as error:
                 yield Problem(f"{name}:{number}", error.message)
 
@@ -79,19 +82,26 @@ def _is_text(value: Json) -> bool:
 
 
 def parse_row(content: str, number: int, text_keys: Sequence[str]) -> Row:
-    """Read one line; raises ``InputError`` when it opens like JSON and cannot be meant."""
+    """Read one line, whose text may be blank.
+
+    Raises ``InputError`` when it opens like JSON and cannot be meant.
+    """
     if not _is_unicode(content):
         raise InputError("is not UTF-8")
     if not content.startswith("{"):
         return Row(content, str(number))
     fields = _parse_object(content)
     text = next((fields[key] for key in text_keys if key in fields), None)
-    if not isinstance(text, str) or not text.strip() or not _is_unicode(text):
-        raise InputError(f"has no text under {' or '.join(map(repr, text_keys))}")
+    if not isinstance(text, str) or not _is_unicode(text):
+        raise InputError(_no_text(text_keys))
     row_id = next((fields[key] for key in ID_KEYS if key in fields), None)
     if isinstance(row_id, list | dict):
         raise InputError("has an id that is neither a text nor a number")
     return Row(text, str(number) if row_id is None else str(row_id), fields)
+
+
+def _no_text(text_keys: Sequence[str]) -> str:
+    return f"has no text under {' or '.join(map(repr, text_keys))}"
 
 
 def _is_unicode(text: str) -> bool:

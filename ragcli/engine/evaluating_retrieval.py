@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from ragcli.engine.batches import open_text
+from ragcli.engine.document_names import document_names, judged_queries, strangers
 from ragcli.engine.encoders import encoder_of
 from ragcli.engine.indexing import index_paths
-from ragcli.engine.paths import StoredPaths
 from ragcli.errors import InputError
 from ragcli.evaluation.ranking import (
     DEFAULT_MEASURES,
@@ -24,6 +23,7 @@ from ragcli.evaluation.ranking import (
     paired_p_value,
 )
 from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, rank_passages
+from ragcli.retrieval.tuned import tuned_of
 
 DEEPEST = 400
 """Passages ranked for each query, from which the documents' ranking is made."""
@@ -78,28 +78,27 @@ def evaluate_retrieval(
     encoder_name: str | None = None,
     named_from: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    tell_missing: Callable[[Sequence[str]], None] = lambda names: None,
 ) -> list[RetrievalScore]:
     """Score each of ``rankings`` on the queries that ``qrels`` judges, in the index ``folder``.
 
     A document ranks where its best passage does. Records go by their ids, files by their paths
-    from ``named_from``. Raises ``InputError`` when no query is judged.
+    from ``named_from``. What a ranking leaves open is what the index was tuned to.
+    ``tell_missing`` gets the relevant documents that the index does not have, if any. Raises
+    ``InputError`` when no query is judged, or the index has no relevant document at all.
     """
     from ragcli.store import Index
 
-    judged = {name: text for name, text in queries.items() if name in qrels}
-    if not judged:
-        raise InputError("no query of the queries file stands in the qrels")
+    judged = judged_queries(queries, qrels)
     known = {name: qrels[name] for name in judged}
-    paths = StoredPaths(folder.resolve(), (named_from or Path.cwd()).resolve())
     scores: list[RetrievalScore] = []
     with Index.open(folder) as index:
+        rankings = [tuned_of(index).complete(ranking) for ranking in rankings]
+        names = document_names(index, named_from)
+        if missing := strangers(known, names.values()):
+            tell_missing(missing)
         needs_encoder = any(ranking.needs_encoder for ranking in rankings)
         encoder = encoder_of(index.fingerprint, encoder_name) if needs_encoder else None
-        shown = lru_cache(maxsize=None)(paths.shown)
-        names = {
-            passage_id: document_id if is_record else shown(path)
-            for passage_id, document_id, path, is_record in index.passage_documents()
-        }
         rank_passages(index, encoder, ["warm up"], 1, DEFAULT_RANKING if encoder else rankings[0])
         for number, ranking in enumerate(rankings):
             run: dict[str, list[str]] = {}

@@ -1,40 +1,101 @@
-"""Files of judged queries: BEIR's JSON lines and tables, TREC's topics and qrels."""
+"""Files of judged queries: our own JSON lines, BEIR's and TREC's queries and qrels."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ragcli.corpus.problem import Problem
-from ragcli.engine.batches import open_text, read_rows
+from ragcli.engine.batches import Row, open_text, parse_row
 from ragcli.errors import InputError
 from ragcli.evaluation.ranking import Qrels
 
 _HEADER = {"query-id", "query_id", "qid", "topic"}
 
 
-def read_judged_queries(file: Path) -> dict[str, str]:
-    """Query id -> text, in the order of the file.
+@dataclass(frozen=True, slots=True)
+class JudgedQueries:
+    """Queries by id in the order of their file, and the judgements of them.
 
-    A line is ``{"_id" or "id", "text" or "question"}``, or an id, a tab and the text. Raises
-    ``InputError`` for any other line.
+    ``n_blank`` lines had no text yet.
     """
-    with open_text(file) as lines:
-        rows = list(read_rows(lines, str(file), ("text", "question")))
+
+    texts: Mapping[str, str]
+    qrels: Qrels
+    n_blank: int = 0
+
+
+def read_judged(queries: Path, qrels: Path | None) -> JudgedQueries:
+    """Read queries with their judgements: those of ``qrels``, else those beside the queries.
+
+    Raises ``InputError`` for a file that cannot be meant, and when nothing is judged.
+    """
+    read = read_judged_queries(queries)
+    if qrels is not None:
+        return replace(read, qrels=read_qrels(qrels))
+    if read.texts and not read.qrels:
+        raise InputError(
+            f"{queries}: no line says which documents are relevant",
+            'name judgements with --qrels, or write them into the lines: "relevant": ["a.md"]',
+        )
+    return read
+
+
+def read_judged_queries(file: Path) -> JudgedQueries:
+    """Read queries, and the judgements that stand beside them, if any.
+
+    A line is ``{"_id" or "id", "text" or "question"}``, with the ids of documents under
+    ``"relevant"`` or without, or an id, a tab and the text. Lines whose text is still blank are
+    only counted. Raises ``InputError`` for any other line.
+    """
     queries: dict[str, str] = {}
-    for row in rows:
-        if isinstance(row, Problem):
-            raise InputError(f"{row.path}: {row.reason}")
+    qrels: dict[str, dict[str, int]] = {}
+    blank: set[str] = set()
+    for row in _rows(file):
         name, tab, text = (row.row_id, "\t", row.text) if row.fields else row.text.partition("\t")
         name = name.strip()
         if not tab or not name:
             raise InputError(f"{file}: {row.text!r} has no id", "a line is an id, a tab, the text")
-        if name in queries:
+        if name in queries or name in blank:
             raise InputError(f"{file}: the query {name!r} stands there twice")
+        if not text.strip():
+            blank.add(name)
+            continue
         queries[name] = text
-    if not queries:
+        if relevant := _relevant(row, file):
+            qrels[name] = dict.fromkeys(relevant, 1)
+    if not queries and not blank:
         raise InputError(f"{file}: there are no queries")
-    return queries
+    if not queries:
+        raise InputError(
+            f"{file}: all of the {len(blank)} questions are still blank",
+            'write the text of some between the quotes of "question": ""',
+        )
+    return JudgedQueries(queries, qrels, len(blank))
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    with open_text(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            content = line.strip("\r\n ")
+            if not content.strip():
+                continue
+            try:
+                yield parse_row(content, number, ("text", "question"))
+            except InputError as error:
+                raise InputError(f"{file}:{number}: {error.message}") from error
+
+
+def _relevant(row: Row, file: Path) -> list[str]:
+    given = row.fields.get("relevant", [])
+    names = [name for name in given if isinstance(name, str)] if isinstance(given, list) else None
+    if names is None or len(names) != len(given):  # type: ignore[arg-type]
+        raise InputError(
+            f'{file}: "relevant" of the query {row.row_id!r} is no list of document ids',
+            'write "relevant": ["a.md"]',
+        )
+    return names
 
 
 def read_qrels(file: Path) -> Qrels:

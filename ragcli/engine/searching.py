@@ -15,6 +15,7 @@ from ragcli.engine.paths import StoredPaths
 from ragcli.records import ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
 from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, search_passages
+from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder
@@ -56,7 +57,7 @@ def search(
     folder: Path,
     queries: Iterable[Query],
     *,
-    k: int = DEFAULT_K,
+    k: int | None = None,
     ranking: Ranking = DEFAULT_RANKING,
     filters: Filters = NO_FILTERS,
     min_score: float | None = None,
@@ -66,14 +67,18 @@ def search(
 ) -> Iterator[SearchResult]:
     """Yield a result for every query, in order; ``queries`` is read a batch at a time.
 
-    A lexical ``ranking`` loads no model. ``seen_from`` is the folder that paths are shown from,
-    the current one by default.
+    What ``k`` and ``ranking`` leave open is what the index was tuned to, else ``DEFAULT_K`` and the
+    default ranking. A lexical ``ranking`` loads no model. ``seen_from`` is the folder that paths
+    are shown from, the current one by default.
     Raises ``IndexMissingError``, and ``IndexMismatchError`` when the index was made by another
     encoder than ``encoder_name`` or the encoder has changed since.
     """
     from ragcli.store import Index
 
     with Index.open(folder) as index:
+        tuned = tuned_of(index)
+        k = k or tuned.k_for(ranking) or DEFAULT_K
+        ranking = tuned.complete(ranking)
         encoder = encoder_of(index.fingerprint, encoder_name) if ranking.needs_encoder else None
         shown = StoredPaths(folder.resolve(), (seen_from or Path.cwd()).resolve())
         among = filters.select(index, shown.shown)

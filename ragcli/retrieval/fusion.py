@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from ragcli.records import Scores
 
+DEFAULT_FUSION = "mean"
 DENSE_WEIGHT = 0.5
 """Share of the dense score in the fused one: both count alike."""
 RRF_K = 60
@@ -59,3 +60,9 @@ FUSIONS: Mapping[str, Callable[[Scores, Scores, float], dict[int, float]]] = {
     "rrf": rank_fusion,
 }
 """The ways to fuse, by name."""
+
+
+def fuse(dense: Scores, lexical: Scores, fusion: str, weight: float) -> Scores:
+    """Fuse by one of ``FUSIONS``, best first; equal scores stand by passage id."""
+    fused = FUSIONS[fusion](dense, lexical, weight)
+    return sorted(fused.items(), key=lambda item: (-item[1], item[0]))

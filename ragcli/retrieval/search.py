@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ragcli.errors import UsageError
 from ragcli.records import PartialScore, ScoredPassage, Scores
 from ragcli.retrieval.dense import score_dense
-from ragcli.retrieval.fusion import DENSE_WEIGHT, FUSIONS
+from ragcli.retrieval.fusion import DEFAULT_FUSION, DENSE_WEIGHT, FUSIONS, fuse
 from ragcli.retrieval.lexical import score_lexical
 from ragcli.retrieval.variety import diversify, fold
 
@@ -27,14 +27,15 @@ class Ranking:
     """How passages are ranked.
 
     ``mode`` is one of ``MODES``, ``fusion`` one of ``FUSIONS``, ``dense_weight`` in [0, 1] the
-    share of the dense score in the fused one. ``per_document`` is the most passages of one
+    share of the dense score in the fused one; ``None`` leaves these two to what the index was tuned
+    to (see ``retrieval.tuned``), else to the defaults. ``per_document`` is the most passages of one
     document, ``diversity`` in [0, 1] how much a passage that repeats a better one is put back.
     Raises ``UsageError`` for names that do not exist.
     """
 
     mode: str = HYBRID
-    fusion: str = "mean"
-    dense_weight: float = DENSE_WEIGHT
+    fusion: str | None = None
+    dense_weight: float | None = None
     per_document: int | None = None
     diversity: float = 0.0
 
@@ -42,7 +43,7 @@ class Ranking:
         """Check the names."""
         for what, name, known in (
             ("mode", self.mode, MODES),
-            ("fusion", self.fusion, tuple(FUSIONS)),
+            ("fusion", self.fusion or DEFAULT_FUSION, tuple(FUSIONS)),
         ):
             if name not in known:
                 raise UsageError(f"unknown {what} {name!r}", f"choose one of: {', '.join(known)}")
@@ -147,9 +148,10 @@ def _fuse(found: _Found, ranking: Ranking) -> Scores:
     if ranking.mode != HYBRID:
         return found[ranking.mode]
     dense, lexical = found[DENSE], found[LEXICAL]
-    fused = FUSIONS[ranking.fusion](dense[:DEPTH], lexical[:DEPTH], ranking.dense_weight)
-    deeper = dict.fromkeys(key for key, _ in (*dense[DEPTH:], *lexical[DEPTH:]) if key not in fused)
-    best = sorted(fused.items(), key=lambda item: (-item[1], item[0]))
+    weight = DENSE_WEIGHT if ranking.dense_weight is None else ranking.dense_weight
+    best = fuse(dense[:DEPTH], lexical[:DEPTH], ranking.fusion or DEFAULT_FUSION, weight)
+    near = {key for key, _ in best}
+    deeper = dict.fromkeys(key for key, _ in (*dense[DEPTH:], *lexical[DEPTH:]) if key not in near)
     return best + [(key, 0.0) for key in deeper]
 
 

@@ -29,7 +29,9 @@ def _file(folder: Path, name: str, text: str) -> Path:
     ],
 )
 def test_queries(tmp_path: Path, name: str, text: str) -> None:
-    assert read_judged_queries(_file(tmp_path, name, text)) == {"1": "red tea", "b": "otters"}
+    read = read_judged_queries(_file(tmp_path, name, text))
+    assert read.texts == {"1": "red tea", "b": "otters"}
+    assert (read.qrels, read.n_blank) == ({}, 0)
 
 
 @pytest.mark.parametrize(
