@@ -17,6 +17,7 @@ from ragcli.cli.index import index
 from ragcli.cli.overview import OVERVIEW
 from ragcli.cli.search import search
 from ragcli.cli.status import status
+from ragcli.cli.tune import tune
 
 EPILOG = (
     "Exit codes: 0 found or done, 1 nothing found, 2 usage or expected error, 3 finished but some "
@@ -77,6 +78,7 @@ app.command()(search)
 app.command()(ask)
 app.command()(status)
 app.add_typer(evaluate, name="eval")
+app.command()(tune)
 
 
 def command() -> Application:

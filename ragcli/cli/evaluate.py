@@ -10,6 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from ragcli.cli.draft import draft
 from ragcli.cli.environment import Environment
 from ragcli.cli.judged import (
     QUERIES_HELP,
@@ -42,6 +43,7 @@ evaluate = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+evaluate.command("init")(draft)
 
 
 @evaluate.command("reader")

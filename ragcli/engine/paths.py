@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ragcli.records import ScoredPassage
+from ragcli.records import ScoredPassage, StoredPassage
 
 
 def shown_path(file: Path, folder: Path) -> str:
@@ -31,4 +31,8 @@ class StoredPaths:
 
     def of_hit(self, hit: ScoredPassage) -> ScoredPassage:
         """Return the hit with its path as it is shown."""
-        return replace(hit, stored=replace(hit.stored, path=self.shown(hit.stored.path)))
+        return replace(hit, stored=self.of_stored(hit.stored))
+
+    def of_stored(self, stored: StoredPassage) -> StoredPassage:
+        """Return the passage with its path as it is shown."""
+        return replace(stored, path=self.shown(stored.path))

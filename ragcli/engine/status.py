@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ragcli.retrieval.tuned import Tuned
     from ragcli.store import IndexSummary
 
 
@@ -15,3 +16,12 @@ def describe(folder: Path) -> IndexSummary:
 
     with Index.open(folder) as index:
         return index.summary()
+
+
+def describe_tuned(folder: Path) -> Tuned:
+    """What the index in ``folder`` was tuned to; raises ``IndexMissingError``."""
+    from ragcli.retrieval.tuned import tuned_of
+    from ragcli.store import Index
+
+    with Index.open(folder) as index:
+        return tuned_of(index)

@@ -24,10 +24,11 @@ def json_line(fields: Mapping[str, Any]) -> str:
     """
     record = {"schema": SCHEMA, **fields}
     line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    return line if _is_unicode(line) else json.dumps(record, allow_nan=False)
+    return line if is_unicode(line) else json.dumps(record, allow_nan=False)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a UTF-8 stream can carry it: a lone surrogate it cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

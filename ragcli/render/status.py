@@ -10,6 +10,7 @@ from typing import Protocol
 from ragcli.render.machine import json_line
 from ragcli.render.neutral import printable
 from ragcli.render.summary import byte_size
+from ragcli.render.tuning import Tuned, tuned_fields, tuned_words
 
 _REVISION_LENGTH = 12
 
@@ -48,7 +49,7 @@ class Summary(Protocol):
     def schema_version(self) -> int: ...  # noqa: D102
 
 
-def status_lines(summary: Summary, folder: Path) -> Iterator[str]:
+def status_lines(summary: Summary, folder: Path, tuned: Tuned | None = None) -> Iterator[str]:
     """Yield what ``status`` tells a person, a line each, values aligned."""
     made_by = summary.fingerprint
     revision = made_by.encoder_revision[:_REVISION_LENGTH]
@@ -62,11 +63,13 @@ def status_lines(summary: Summary, folder: Path) -> Iterator[str]:
         "created": _local(summary.created_at),
         "updated": _local(summary.updated_at),
     }
+    if tuned is not None and tuned.n_questions:
+        rows["tuned"] = tuned_words(tuned)
     width = max(map(len, rows))
     return (f"{label:<{width}}  {printable(value)}" for label, value in rows.items())
 
 
-def status_json(summary: Summary, folder: Path) -> str:
+def status_json(summary: Summary, folder: Path, tuned: Tuned | None = None) -> str:
     """Return the same as one JSON object; times in UTC."""
     made_by = summary.fingerprint
     return json_line(
@@ -82,6 +85,7 @@ def status_json(summary: Summary, folder: Path) -> str:
                 "dimension": made_by.dimension,
             },
             "max_tokens": made_by.max_tokens,
+            "tuned": None if tuned is None else tuned_fields(tuned),
             "created_at": summary.created_at.isoformat(),
             "updated_at": summary.updated_at.isoformat(),
             "index_schema": summary.schema_version,
