@@ -44,10 +44,12 @@ def read_judged_files(environment: Environment, queries: Path, qrels: Path | Non
 
 def missing_teller(environment: Environment) -> Callable[[Sequence[str]], None]:
     """Tell on stderr which judged documents are not in the index: they cannot be found."""
+    from ragcli.engine.document_names import REMEDY
 
     def tell(names: Sequence[str]) -> None:
         first = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-        environment.warn(f"judged relevant, but not in the index: {first} ({len(names)} in all)")
+        message = f"judged relevant, but not in the index: {first} ({len(names)} in all)"
+        environment.warn(message, REMEDY)
 
     return tell
 

@@ -41,14 +41,16 @@ def judged_queries(queries: Mapping[str, str], qrels: Qrels) -> dict[str, str]:
 def strangers(qrels: Qrels, names: Iterable[str]) -> tuple[str, ...]:
     """Relevant documents that are not among ``names``, those of an index, in order.
 
-    Raises ``InputError`` when none is: nothing could be found then.
+    Raises ``InputError`` when nothing is relevant or none of it is there: nothing could be found.
     """
     known = set(names)
     relevant = dict.fromkeys(
         name for grades in qrels.values() for name, grade in grades.items() if grade > 0
     )
+    if not relevant:
+        raise InputError("no document is judged relevant", "relevant ones have a grade from 1 up")
     missing = tuple(name for name in relevant if name not in known)
-    if relevant and len(missing) == len(relevant):
+    if len(missing) == len(relevant):
         raise InputError(
             f"the index has none of the judged documents, such as {missing[0]!r}", REMEDY
         )

@@ -130,17 +130,20 @@ def tune(
 
     Each query is searched for once, and what was found fused in every way. The default stays unless
     another setting is better on held-out queries, beyond chance; with ``force`` the best is taken.
-    Documents go by their names as in ``evaluate_retrieval``. Raises ``InputError`` when no query
+    Documents go by their names as in ``evaluate_retrieval``; questions whose relevant documents the
+    index all lacks are left out. Raises ``InputError`` when no query
     is judged, or the index has no relevant document at all.
     """
     from ragcli.store import Index
 
     judged = judged_queries(queries, qrels)
-    grades = [qrels[name] for name in judged]
     with Index.open(folder) as index:
         names = document_names(index, named_from)
         if missing := strangers({name: qrels[name] for name in judged}, names.values()):
             tell_missing(missing)
+        known = set(names.values())
+        judged = {name: text for name, text in judged.items() if _can_be_found(qrels[name], known)}
+        grades = [qrels[name] for name in judged]
         encoder = encoder_of(index.fingerprint, encoder_name)
         found = _retrieve(index, encoder, list(judged.values()), progress)
         revision = index.fingerprint.encoder_revision
@@ -203,6 +206,10 @@ def _retrieve(
         found += zip(dense, lexical, strict=True)
         progress(len(found), len(texts))
     return found
+
+
+def _can_be_found(grades: Grades, known: set[str]) -> bool:
+    return any(grade > 0 and name in known for name, grade in grades.items())
 
 
 def _documents(ranked: Scores, names: Mapping[int, str]) -> list[str]:

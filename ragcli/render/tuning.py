@@ -93,7 +93,7 @@ def tuning_lines(
     yield ""
     yield from _grid(tuning, default)
     yield ""
-    yield from _verdict(tuning, least_questions)
+    yield from _verdict(tuning, default, least_questions)
     yield ""
     yield "passages  questions with a relevant one  relevant documents found"
     for depth in tuning.depths:
@@ -122,7 +122,7 @@ def _grid(tuning: Tuning, default: Setting) -> Iterator[str]:
         yield f"{weight:12.2f}{cells} {ends.get(weight, '')}".rstrip()
 
 
-def _verdict(tuning: Tuning, least_questions: int) -> Iterator[str]:
+def _verdict(tuning: Tuning, default: Setting, least_questions: int) -> Iterator[str]:
     held_out, best, used = tuning.held_out, _words(tuning.best), _words(tuning.setting)
     if held_out is None:
         yield f"too few questions to tell settings apart: at least {least_questions} are needed"
@@ -138,6 +138,8 @@ def _verdict(tuning: Tuning, least_questions: int) -> Iterator[str]:
         yield f"the default stays; --force takes {best} all the same"
     elif held_out.is_gain:
         yield f"more than chance: {used}"
+    elif _words(default) == best:
+        yield "nothing is better than the default: it stays"
     else:
         yield f"within chance: the default stays; --force takes {best}"
 

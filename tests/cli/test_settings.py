@@ -70,6 +70,8 @@ def test_every_key_has_its_variable(tmp_path: Path) -> None:
         ("k = 2.5", "k must be a whole number from 1 up, not 2.5", ""),
         ('min_score = "high"', "min_score must be a number, not 'high'", ""),
         ("min_score = nan", "min_score must be a number, not nan", ""),
+        ("dense_weight = 1.5", "dense_weight must be a number from 0 to 1, not 1.5", ""),
+        ("dense_weight = true", "dense_weight must be a number, not True", ""),
         ("encoder = ''", "encoder must be a text that is not empty, not ''", ""),
         ("index = 3", "index must be a text that is not empty, not 3", ""),
         ("k = ", "cannot be read", "mend or remove the file"),
