@@ -50,7 +50,6 @@ def tune(
     weights. Needs 20 questions; eval init drafts some.
     """
     from ragcli.engine import tuning as use_case
-    from ragcli.engine.asking import DEFAULT_K as ASK_K
     from ragcli.store import locate_index
 
     environment: Environment = context.obj
@@ -64,6 +63,8 @@ def tune(
         use_case.keep(folder, None)
         environment.write_line(json_line({"kept": False}) if as_json else "back to the defaults")
         return
+    from ragcli.engine.asking import DEFAULT_K as ASK_K
+
     judged = read_judged_files(environment, queries, qrels)
     tuning = use_case.tune(
         folder,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ragcli.engine.judged import read_judged_queries, read_qrels
+from ragcli.engine.judged import read_judged, read_judged_queries, read_qrels
 from ragcli.errors import InputError
 
 
@@ -70,3 +70,41 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_judged_queries(_file(tmp_path, "twice.tsv", "1\ta\n1\tb\n"))
     with pytest.raises(InputError, match=r"bad\.jsonl:1"):
         read_judged_queries(_file(tmp_path, "bad.jsonl", "{}\n"))
+
+
+def test_blank_questions_are_counted_and_their_judgements_left_out(tmp_path: Path) -> None:
+    lines = [
+        '{"id": "a", "question": "", "relevant": ["x.md"]}',
+        '{"id": "b", "question": "why?", "relevant": ["x.md", "y.md"], "about": "x.md:1"}',
+        '{"id": "c", "question": " \\n", "relevant": ["z.md"]}',
+        '{"id": "d", "question": "who?", "relevant": []}',
+    ]
+    read = read_judged(_file(tmp_path, "questions.jsonl", "\n".join(lines)), None)
+    assert read.texts == {"b": "why?", "d": "who?"}
+    assert read.qrels == {"b": {"x.md": 1, "y.md": 1}}
+    assert read.n_blank == 2
+    blank = _file(tmp_path, "blank.tsv", "1\t\n2\t \n")
+    with pytest.raises(InputError, match="all of the 2 questions are still blank"):
+        read_judged_queries(blank)
+
+
+def test_judgements_of_a_file_go_before_those_beside_the_queries(tmp_path: Path) -> None:
+    queries = _file(tmp_path, "q.jsonl", '{"id": "a", "text": "why?", "relevant": ["x.md"]}\n')
+    qrels = _file(tmp_path, "qrels.tsv", "a\ty.md\t2\n")
+    assert read_judged(queries, qrels).qrels == {"a": {"y.md": 2}}
+    assert read_judged(queries, None).qrels == {"a": {"x.md": 1}}
+
+
+@pytest.mark.parametrize("relevant", ['"x.md"', "[1]", '{"x.md": 1}', "null", '["x.md", null]'])
+def test_relevant_documents_that_are_no_list_of_ids_are_refused(
+    tmp_path: Path, relevant: str
+) -> None:
+    line = f'{{"id": "a", "text": "why?", "relevant": {relevant}}}\n'
+    with pytest.raises(InputError, match="no list of document ids"):
+        read_judged(_file(tmp_path, "q.jsonl", line), None)
+
+
+def test_queries_without_any_judgements_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no line says") as caught:
+        read_judged(_file(tmp_path, "q.tsv", "1\twhy?\n"), None)
+    assert "--qrels" in caught.value.remedy

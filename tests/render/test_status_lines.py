@@ -48,3 +48,22 @@ def test_a_program_gets_the_whole_revision_and_times_in_utc() -> None:
     assert status["encoder"]["revision"] == "0123456789abcdef"
     assert status["created_at"] == "2026-03-01T12:30:00+00:00"
     assert (status["files"], status["documents"], status["passages"]) == (4, 9, 30)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    fusion: str | None = "rrf"
+    dense_weight: float | None = 0.35
+    k: int | None = 4
+    n_questions: int = 30
+
+
+def test_what_it_was_tuned_to_is_told_if_it_was() -> None:
+    *_, last = status_lines(Summary(), Path("x"), Tuned())
+    assert last == "tuned      rrf, dense weight 0.35, k 4 (on 30 questions)"
+    *_, last = status_lines(Summary(), Path("x"), Tuned(None, None, 3))
+    assert last == "tuned      default weights, k 3 (on 30 questions)"
+    untuned = list(status_lines(Summary(), Path("x"), Tuned(None, None, None, 0)))
+    assert untuned == list(status_lines(Summary(), Path("x")))
+    status = json.loads(status_json(Summary(), Path("x"), Tuned()))
+    assert status["tuned"] == {"fusion": "rrf", "dense_weight": 0.35, "k": 4, "n": 30}
