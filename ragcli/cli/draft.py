@@ -50,7 +50,8 @@ def draft(
         environment.stdout.writelines(lines)
         return
     _write(target, "".join(lines), str(file), force=force)
-    environment.write_line(f"{len(drafts)} questions to fill in → {file}")
+    plural = "" if len(drafts) == 1 else "s"
+    environment.write_line(f"{len(drafts)} question{plural} to fill in → {file}")
     environment.write_line(f"then: ragcli eval retrieval --queries {file}")
     if target.resolve().is_relative_to(folder.resolve().parent):
         environment.warn(f"before you index again, write {target.name} into .ragcliignore")

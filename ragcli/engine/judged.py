@@ -69,7 +69,7 @@ def read_judged_queries(file: Path) -> JudgedQueries:
         raise InputError(f"{file}: there are no queries")
     if not queries:
         raise InputError(
-            f"{file}: all of the {len(blank)} questions are still blank",
+            f"{file}: every question is still blank ({len(blank)} in all)",
             'write the text of some between the quotes of "question": ""',
         )
     return JudgedQueries(queries, qrels, len(blank))
