@@ -21,9 +21,9 @@ class Settings:
     """What a person may set once for all commands; ``None`` leaves a command its own default.
 
     ``index`` is the index folder, ``k`` the number of passages, ``encoder`` a model's name or
-    folder, ``mode``, ``fusion`` and ``dense_weight`` in [0, 1] say how passages are ranked,
-    ``min_score`` is the least score by that ranking, ``min_confidence`` a probability in [0, 1]
-    and ``attribution`` a method's name.
+    folder, ``mode``, ``fusion``, ``dense_weight`` in [0, 1] and ``rerank`` say how passages are
+    ranked, ``min_score`` is the least score by that ranking, ``min_confidence`` a probability in
+    [0, 1] and ``attribution`` a method's name.
     """
 
     index: Path | None = None
@@ -32,6 +32,7 @@ class Settings:
     mode: str | None = None
     fusion: str | None = None
     dense_weight: float | None = None
+    rerank: bool | None = None
     min_score: float | None = None
     min_confidence: float | None = None
     attribution: str | None = None
@@ -67,6 +68,15 @@ def _is_count(value: int | str) -> bool:
         return False
 
 
+def _yes_or_no(value: object, base: Path) -> bool:
+    if isinstance(value, bool):
+        return value
+    named = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if not isinstance(value, int | str) or str(value).lower() not in named:
+        raise ValueError("yes or no")
+    return named[str(value).lower()]
+
+
 def _number(value: object, base: Path) -> float:
     expected = "a number"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -94,6 +104,7 @@ _READERS: dict[str, Callable[[object, Path], Any]] = {
     "mode": _name,
     "fusion": _name,
     "dense_weight": _share,
+    "rerank": _yes_or_no,
     "min_score": _number,
     "min_confidence": _number,
     "attribution": _name,
@@ -155,7 +166,7 @@ def _load_toml(file: Path) -> dict[str, object]:
 
 
 def _nearest(key: str) -> str:
-    close = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(KEYS)}"
 
 

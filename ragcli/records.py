@@ -114,11 +114,15 @@ class StoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class PartialScore:
-    """What one retriever, ``dense`` or ``lexical``, said of a hit; its ``rank`` counts from 1."""
+    """What one stage of the search said of a hit, such as ``dense`` or ``lexical``.
 
-    retriever: str
+    ``rank`` counts from 1; it is ``None`` where a passage that the stage did not find itself was
+    scored all the same.
+    """
+
+    stage: str
     score: float
-    rank: int
+    rank: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,17 @@ class ScoredPassage:
     score: float | None
     rank: int
     parts: tuple[PartialScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """What of a hit matched the query: characters ``[start, end)`` of the passage's text.
+
+    ``sentence`` is the best one, ``words`` those in it that matched, in order.
+    """
+
+    sentence: tuple[int, int]
+    words: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

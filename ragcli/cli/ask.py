@@ -25,6 +25,7 @@ from ragcli.cli.options import (
     Mode,
     PathGlobs,
     PerDocument,
+    Rerank,
     filters_of,
     ranking_of,
     settings_of,
@@ -66,6 +67,7 @@ def ask(
     mode: Mode = None,
     fusion: Fusion = None,
     dense_weight: DenseWeight = None,
+    rerank: Rerank = None,
     path: PathGlobs = None,
     condition: Conditions = None,
     per_document: PerDocument = None,
@@ -96,7 +98,7 @@ def ask(
 
     environment: Environment = context.obj
     _check_usage(question, questions, context_file)
-    searching = (path, condition, per_document, mode, fusion, dense_weight)
+    searching = (path, condition, per_document, mode, fusion, dense_weight, rerank)
     if context_file and (diversity or any(given is not None for given in searching)):
         raise UsageError("options of searching the index do not go with --context", HELP)
     settings = settings_of(
@@ -109,6 +111,7 @@ def ask(
         mode=mode,
         fusion=fusion,
         dense_weight=dense_weight,
+        rerank=rerank,
     )
     options = replace(
         _options(settings, environment, context_file, heads=heads),

@@ -116,6 +116,9 @@ def evaluate_retrieval(
             "--mode", metavar="MODE", help="Measure this mode; repeatable. By default all three."
         ),
     ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Measure hybrid with --rerank as well; takes longer.")
+    ] = False,
     fusion: Fusion = None,
     dense_weight: DenseWeight = None,
     per_query: Annotated[
@@ -144,8 +147,12 @@ def evaluate_retrieval(
     )
     if corpus is not None and index is not None:
         raise UsageError("--corpus and --index exclude each other", "choose one")
+    settings = replace(settings, rerank=False)  # a column of its own, not a setting of the others
     names = list(dict.fromkeys(modes or MODES))
     rankings = [ranking_of(replace(settings, mode=name)) for name in names]
+    if rerank:
+        names.append("reranked")
+        rankings.append(ranking_of(replace(settings, mode=None, rerank=True)))
     judged = read_judged_files(environment, queries, qrels)
     with ExitStack() as stack:
         each = None if per_query is None else stack.enter_context(_written(cwd / per_query))

@@ -61,6 +61,14 @@ DenseWeight = Annotated[
         "RAGCLI_DENSE_WEIGHT; default: what the index was tuned to, else 0.5]",
     ),
 ]
+Rerank = Annotated[
+    bool | None,
+    typer.Option(
+        "--rerank/--no-rerank",
+        help="Score the best anew by token-to-token attention and search once more, wider: better, "
+        "for some tenths of a second a query. [env var: RAGCLI_RERANK; default: no]",
+    ),
+]
 PathGlobs = Annotated[
     list[str] | None,
     typer.Option(
@@ -122,6 +130,7 @@ def ranking_of(
         settings.mode or default.mode,
         settings.fusion,
         settings.dense_weight,
+        rerank=bool(settings.rerank),
         per_document=per_document,
         diversity=diversity,
     )

@@ -22,6 +22,7 @@ from ragcli.cli.options import (
     Mode,
     PathGlobs,
     PerDocument,
+    Rerank,
     filters_of,
     ranking_of,
     settings_of,
@@ -63,12 +64,21 @@ def search(
     mode: Mode = None,
     fusion: Fusion = None,
     dense_weight: DenseWeight = None,
+    rerank: Rerank = None,
     path: PathGlobs = None,
     condition: Conditions = None,
     per_document: PerDocument = None,
     diversity: Diversity = 0.0,
+    highlight: Annotated[
+        bool | None,
+        typer.Option(
+            "--highlight/--no-highlight",
+            help="Mark the sentence and the words that matched, in JSON by their characters. "
+            "By default for people only.",
+        ),
+    ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show each hit's dense and lexical score and rank.")
+        bool, typer.Option("--explain", help="Show what each stage said of a hit: score and rank.")
     ] = False,
     index: IndexFolder = None,
     encoder: EncoderName = None,
@@ -124,6 +134,7 @@ def search(
         mode=mode,
         fusion=fusion,
         dense_weight=dense_weight,
+        rerank=rerank,
     )
     human = form == "text" and not files_with_matches
     writer = _writer(
@@ -144,7 +155,7 @@ def search(
             filters=filters_of(environment, path, condition),
             min_score=settings.min_score,
             encoder_name=settings.encoder,
-            highlight=human,
+            highlight=human if highlight is None else highlight,
             seen_from=environment.cwd,
         )
         for result in results:

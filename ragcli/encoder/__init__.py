@@ -5,6 +5,12 @@ Nothing heavy is imported before an encoder is loaded.
 
 from __future__ import annotations
 
-from ragcli.encoder.base import Encoder, EncoderFingerprint, default_fingerprint, load_encoder
+from ragcli.encoder.base import (
+    Encoder,
+    EncoderFingerprint,
+    TokenStates,
+    default_fingerprint,
+    load_encoder,
+)
 
-__all__ = ["Encoder", "EncoderFingerprint", "default_fingerprint", "load_encoder"]
+__all__ = ["Encoder", "EncoderFingerprint", "TokenStates", "default_fingerprint", "load_encoder"]

@@ -30,6 +30,18 @@ class EncoderFingerprint:
     passage_prompt: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TokenStates:
+    """What self-attention made of each token of a text.
+
+    ``states (n_tokens, dimension) float32`` are unit vectors, ``spans (n_tokens, 2)`` the tokens'
+    characters in the text, half-open; a special token's span is empty.
+    """
+
+    states: NDArray[np.float32]
+    spans: NDArray[np.int32]
+
+
 class Encoder(Protocol):
     """Maps texts to unit vectors; queries and passages may be treated differently."""
 
@@ -49,6 +61,10 @@ class Encoder(Protocol):
 
     def encode_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode passages: ``(n, dimension) float32``, L2-normalised."""
+        ...
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+        """Encode texts token by token, without a prompt."""
         ...
 
 

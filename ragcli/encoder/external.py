@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from ragcli.encoder.base import EncoderFingerprint
+from ragcli.encoder.base import EncoderFingerprint, TokenStates
 from ragcli.errors import ModelError
 
 if TYPE_CHECKING:
@@ -42,6 +42,26 @@ class ExternalEncoder:
     def encode_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode passages with the model's document prompt: ``(n, dimension) float32``."""
         return self._encode(texts, self.fingerprint.passage_prompt)
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+        """Encode texts token by token, as the model cuts them."""
+        if not texts:
+            return []
+        tokens = self._model.encode(
+            list(texts),
+            output_value="token_embeddings",
+            convert_to_numpy=False,
+            show_progress_bar=False,
+        )
+        found = []
+        for states, encoding in zip(tokens, self.tokenizer.encode_batch(list(texts)), strict=True):
+            rows = np.asarray(states.float().cpu(), dtype=np.float32)
+            units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            spans = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+            if len(units) < len(spans):  # cut: the last token is the special one at the end
+                spans = np.vstack([spans[: len(units) - 1], spans[-1:]])
+            found.append(TokenStates(units[: len(spans)], spans))
+        return found
 
     def _encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
         vectors = self._model.encode(

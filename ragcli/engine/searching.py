@@ -12,9 +12,10 @@ from ragcli.corpus.problem import Problem
 from ragcli.engine.batches import read_rows
 from ragcli.engine.encoders import encoder_of
 from ragcli.engine.paths import StoredPaths
-from ragcli.records import ScoredPassage
+from ragcli.records import Highlight, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
 from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, search_passages
+from ragcli.retrieval.terms import word_weights
 from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:
@@ -38,13 +39,12 @@ class Query:
 class SearchResult:
     """The hits of one query, best first, with paths as seen from the person's folder.
 
-    ``highlights[i]`` is the span of the best sentence in the text of ``hits[i]``, ``None`` where
-    highlights were not asked for.
+    ``highlights[i]`` says what of ``hits[i]`` matched, ``None`` where that was not asked for.
     """
 
     query: Query
     hits: tuple[ScoredPassage, ...]
-    highlights: tuple[tuple[int, int] | None, ...]
+    highlights: tuple[Highlight | None, ...]
 
 
 def read_queries(lines: Iterable[str], name: str) -> Iterator[Query | Problem]:
@@ -110,13 +110,14 @@ class _Searcher:
             min_score=min_score,
         )
         for query, hits in zip(queries, found, strict=True):
-            spans = self._best_sentences(query, hits) if highlight else [None] * len(hits)
-            yield SearchResult(query, tuple(map(self.paths.of_hit, hits)), tuple(spans))
+            marks = self._highlight(query, hits) if highlight else [None] * len(hits)
+            yield SearchResult(query, tuple(map(self.paths.of_hit, hits)), tuple(marks))
 
-    def _best_sentences(
-        self, query: Query, hits: Sequence[ScoredPassage]
-    ) -> Sequence[tuple[int, int] | None]:
-        from ragcli.retrieval.highlight import best_sentences
+    def _highlight(self, query: Query, hits: Sequence[ScoredPassage]) -> Sequence[Highlight]:
+        from ragcli.retrieval.highlight import highlight_by_attention, highlight_by_words
 
         texts = [hit.stored.passage.text for hit in hits]
-        return best_sentences(self.encoder, query.text, texts)
+        if self.encoder is None:
+            return highlight_by_words(query.text, texts)
+        words = word_weights(self.index, query.text)
+        return highlight_by_attention(self.encoder, query.text, words, texts)

@@ -21,10 +21,9 @@ from ragcli.evaluation.tuning import (
     least_depth,
 )
 from ragcli.records import Scores
-from ragcli.retrieval.dense import score_dense
-from ragcli.retrieval.fusion import DEFAULT_FUSION, DENSE_WEIGHT, FUSIONS, fuse
+from ragcli.retrieval.fusion import DEFAULT_FUSION, DENSE_WEIGHT, FUSIONS, Sides, fuse
+from ragcli.retrieval.hybrid import DEPTH, both_sides
 from ragcli.retrieval.lexical import score_lexical
-from ragcli.retrieval.search import DEPTH
 from ragcli.retrieval.tuned import Tuned, keep_tuned
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ LEAST_QUESTIONS = 20
 DEEPEST_K = 20
 K_SHARE = 0.99
 """The k to show finds this share of the questions that ``DEEPEST_K`` passages find."""
-LEAST_K = 3
+LEAST_K = 5
 """Whoever looks at passages wants to compare some, however good the first one is."""
 BATCH_SIZE = 32
 
@@ -151,7 +150,7 @@ def tune(
     values = np.array(
         [
             [
-                ndcg(_documents(fuse(*sides, one.fusion, one.dense_weight), names), own, CUTOFF)
+                ndcg(_documents(fuse(sides, one.fusion, one.dense_weight), names), own, CUTOFF)
                 for sides, own in zip(found, grades, strict=True)
             ]
             for one in tried
@@ -162,7 +161,7 @@ def tune(
     best, chosen = best_setting(values), choose_setting(values)
     taken = tried[best if force else chosen if held_out and held_out.is_gain else 0]
     ranked = [
-        [names[key] for key, _ in fuse(*sides, taken.fusion, taken.dense_weight)[:DEEPEST_K]]
+        [names[key] for key, _ in fuse(sides, taken.fusion, taken.dense_weight)[:DEEPEST_K]]
         for sides in found
     ]
     depths = tuple(_depth(k, ranked, grades) for k in range(1, DEEPEST_K + 1))
@@ -196,14 +195,19 @@ def keep(folder: Path, tuned: Tuned | None) -> None:
 
 def _retrieve(
     index: Index, encoder: Encoder, texts: Sequence[str], progress: Callable[[int, int], None]
-) -> list[tuple[Scores, Scores]]:
-    """Of each query the dense and the lexical ranking, as deep as a search fuses them."""
-    found: list[tuple[Scores, Scores]] = []
+) -> list[Sides]:
+    """Of each query what both retrievers found, as deep as a search fuses it."""
+    found: list[Sides] = []
+    mean = index.mean_vector()
     for first in range(0, len(texts), BATCH_SIZE):
         batch = texts[first : first + BATCH_SIZE]
-        dense = score_dense(index, encoder, batch, DEPTH)
+        vectors = encoder.encode_queries(batch)
+        dense = index.search(vectors, DEPTH)
         lexical = [score_lexical(index, text, DEPTH) for text in batch]
-        found += zip(dense, lexical, strict=True)
+        found += [
+            both_sides(index, vector, mean, *sides)
+            for vector, *sides in zip(vectors, dense, lexical, strict=True)
+        ]
         progress(len(found), len(texts))
     return found
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from ragcli.records import ScoredPassage, StoredPassage
+from ragcli.records import Highlight, PartialScore, ScoredPassage, StoredPassage
 from ragcli.render.neutral import printable, printable_block
 
-HIGHLIGHT = "bold yellow"
+HIGHLIGHT, MATCHED = "bold yellow", "underline"
 _MARKED, _PLAIN = " > ", "   "
 """Gutter of a line: a mark shows where the best sentence stands, also without colour."""
 
@@ -43,11 +43,11 @@ class HitWriter:
         query: str,
         query_id: str | None,
         hits: Sequence[ScoredPassage],
-        highlights: Sequence[tuple[int, int] | None],
+        highlights: Sequence[Highlight | None],
     ) -> None:
         """Write the hits of one query, a blank line between two.
 
-        ``highlights[i]`` is the span of the best sentence in the text of ``hits[i]``.
+        ``highlights[i]`` says what of ``hits[i]`` matched.
         """
         if self._with_query:
             self._block([Text(printable(query), style="bold underline")])
@@ -64,7 +64,7 @@ class HitWriter:
 
 def hit_lines(
     hit: ScoredPassage,
-    highlight: tuple[int, int] | None,
+    highlight: Highlight | None,
     console: Console,
     *,
     explain: bool = False,
@@ -75,7 +75,7 @@ def hit_lines(
     )
     yield from title.wrap(console, console.width)
     if explain and hit.parts:
-        told = " · ".join(f"{p.retriever} {p.score:.3f} (rank {p.rank})" for p in hit.parts)
+        told = " · ".join(map(_part, hit.parts))
         yield from _indent(Text(told, style="dim").wrap(console, _text_width(console)))
     heading = Text(printable(hit.stored.passage.heading), style="dim")
     if heading.plain:
@@ -83,11 +83,18 @@ def hit_lines(
     yield from _indent(passage_text(hit, highlight).wrap(console, _text_width(console)))
 
 
-def passage_text(hit: ScoredPassage, highlight: tuple[int, int] | None) -> Text:
-    """Return the passage without blank ends, the best sentence styled."""
+def _part(part: PartialScore) -> str:
+    rank = "not found" if part.rank is None else f"rank {part.rank}"
+    return f"{part.stage} {part.score:.3f} ({rank})"
+
+
+def passage_text(hit: ScoredPassage, highlight: Highlight | None) -> Text:
+    """Return the passage without blank ends, the best sentence and the words in it styled."""
     text = Text(printable_block(hit.stored.passage.text))
     if highlight is not None:
-        text.stylize(HIGHLIGHT, *highlight)
+        text.stylize(HIGHLIGHT, *highlight.sentence)
+        for word in highlight.words:
+            text.stylize(MATCHED, *word)
     blank_start = len(text.plain) - len(text.plain.lstrip("\n "))
     return text[blank_start : len(text.plain.rstrip())] if text.plain.strip() else Text()
 

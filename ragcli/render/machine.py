@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from ragcli.records import ScoredPassage
+from ragcli.records import Highlight, ScoredPassage
 from ragcli.render.neutral import printable
 
 SCHEMA = 1
@@ -37,16 +37,22 @@ def is_unicode(text: str) -> bool:
 
 
 def hit_json(
-    query: str, hit: ScoredPassage, query_id: str | None = None, *, explain: bool = False
+    query: str,
+    hit: ScoredPassage,
+    query_id: str | None = None,
+    highlight: Highlight | None = None,
+    *,
+    explain: bool = False,
 ) -> str:
     """Return the line of one hit; ``query_id`` stands in it only for a query of a batch.
 
-    ``explain`` adds the scores and ranks that the hit's score was computed from.
+    ``explain`` adds the scores and ranks that the hit's score was computed from. The characters
+    of a ``highlight`` are counted in the document, as the passage's are.
     """
     stored, passage = hit.stored, hit.stored.passage
     identity = {} if query_id is None else {"query_id": query_id}
     parts = {
-        part.retriever: {"score": round(part.score, SCORE_DIGITS), "rank": part.rank}
+        part.stage.replace(" ", "_"): {"score": round(part.score, SCORE_DIGITS), "rank": part.rank}
         for part in hit.parts
     }
     return json_line(
@@ -65,9 +71,17 @@ def hit_json(
             "heading": passage.heading,
             "text": passage.text,
             "metadata": dict(stored.metadata),
+            **({} if highlight is None else {"highlight": _marks(highlight, passage.start)}),
             **({"explain": parts} if explain else {}),
         }
     )
+
+
+def _marks(highlight: Highlight, start: int) -> dict[str, Any]:
+    sentence, *words = (
+        [start + first, start + end] for first, end in (highlight.sentence, *highlight.words)
+    )
+    return {"sentence": sentence, "words": words}
 
 
 def rounded_score(hit: ScoredPassage) -> float | None:
@@ -87,11 +101,12 @@ class JsonWriter:
         query: str,
         query_id: str | None,
         hits: Sequence[ScoredPassage],
-        highlights: Sequence[tuple[int, int] | None],
+        highlights: Sequence[Highlight | None],
     ) -> None:
         """Write the hits of one query."""
         self._stream.writelines(
-            f"{hit_json(query, hit, query_id, explain=self._explain)}\n" for hit in hits
+            f"{hit_json(query, hit, query_id, mark, explain=self._explain)}\n"
+            for hit, mark in zip(hits, highlights, strict=True)
         )
 
 
@@ -111,7 +126,7 @@ class TrecWriter:
         query: str,
         query_id: str | None,
         hits: Sequence[ScoredPassage],
-        highlights: Sequence[tuple[int, int] | None],
+        highlights: Sequence[Highlight | None],
     ) -> None:
         """Write the documents of one query's hits."""
         seen: set[str] = set()
@@ -151,7 +166,7 @@ class PathWriter:
         query: str,
         query_id: str | None,
         hits: Sequence[ScoredPassage],
-        highlights: Sequence[tuple[int, int] | None],
+        highlights: Sequence[Highlight | None],
     ) -> None:
         """Write the paths of one query's hits that were not written before."""
         for hit in hits:

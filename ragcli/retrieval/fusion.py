@@ -3,11 +3,17 @@
 Cosine and BM25 have no common scale. Either their scores are brought to one and averaged, or only
 the ranks count (reciprocal rank fusion, Cormack et al. 2009,
 https://doi.org/10.1145/1571941.1572114).
+
+A score is brought to [0, 1] by the least that it can be expected to be, not by the least that was
+found, which depends on how many were looked for (Bruch et al. 2022,
+https://arxiv.org/abs/2210.11934). BM25 of a passage without any of the words is 0. The cosine of a
+passage that has nothing to do with the query is taken to be that of the average passage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ragcli.records import Scores
 
@@ -18,31 +24,47 @@ RRF_K = 60
 """Constant of reciprocal rank fusion: the greater, the less the first ranks stand out."""
 
 
-def min_max(scores: Scores) -> dict[int, float]:
-    """Scores brought to [0, 1] by the least and the greatest of them; equal ones all give 1."""
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What the two retrievers say of one query's passages, best first.
+
+    ``dense`` and ``lexical`` are what each found, ``added`` the cosines of passages that only the
+    words found. ``floor`` is the cosine of a passage that has nothing to do with the query.
+    """
+
+    dense: Scores
+    lexical: Scores
+    added: Scores = field(default_factory=list)
+    floor: float = 0.0
+
+
+def normalise(scores: Sequence[tuple[int, float]], floor: float = 0.0) -> dict[int, float]:
+    """Scores brought to [0, 1]: ``floor`` and what lies below it gives 0, the greatest 1."""
     if not scores:
         return {}
-    values = [score for _, score in scores]
-    least, span = min(values), max(values) - min(values)
-    return {key: (score - least) / span if span > 0 else 1.0 for key, score in scores}
+    span = max(score for _, score in scores) - floor
+    if span <= 0:
+        return dict.fromkeys((key for key, _ in scores), 0.0)
+    return {key: max((score - floor) / span, 0.0) for key, score in scores}
 
 
-def weighted_mean(dense: Scores, lexical: Scores, weight: float = DENSE_WEIGHT) -> dict[int, float]:
+def weighted_mean(sides: Sides, weight: float = DENSE_WEIGHT) -> dict[int, float]:
     """Mean of the two normalised scores, in [0, 1]; ``weight`` in [0, 1] is the dense one's.
 
-    A passage that only one of them found has 0 from the other.
+    A passage that only one of them scored has 0 from the other.
     """
-    return _sum((min_max(dense), weight), (min_max(lexical), 1.0 - weight))
+    dense = normalise([*sides.dense, *sides.added], sides.floor)
+    return _sum((dense, weight), (normalise(sides.lexical), 1.0 - weight))
 
 
-def rank_fusion(dense: Scores, lexical: Scores, weight: float = DENSE_WEIGHT) -> dict[int, float]:
+def rank_fusion(sides: Sides, weight: float = DENSE_WEIGHT) -> dict[int, float]:
     """Weighted sum of ``1 / (60 + rank)`` over those that found a passage, scaled to [0, 1].
 
     1 is the score of a passage that both rank first.
     """
     by_rank = [
         {key: (RRF_K + 1) / (RRF_K + rank) for rank, (key, _) in enumerate(scores, start=1)}
-        for scores in (dense, lexical)
+        for scores in (sides.dense, sides.lexical)
     ]
     return _sum((by_rank[0], weight), (by_rank[1], 1.0 - weight))
 
@@ -55,14 +77,18 @@ def _sum(*weighted: tuple[Mapping[int, float], float]) -> dict[int, float]:
     return fused
 
 
-FUSIONS: Mapping[str, Callable[[Scores, Scores, float], dict[int, float]]] = {
+FUSIONS: Mapping[str, Callable[[Sides, float], dict[int, float]]] = {
     "mean": weighted_mean,
     "rrf": rank_fusion,
 }
 """The ways to fuse, by name."""
 
 
-def fuse(dense: Scores, lexical: Scores, fusion: str, weight: float) -> Scores:
+def fuse(sides: Sides, fusion: str, weight: float) -> Scores:
     """Fuse by one of ``FUSIONS``, best first; equal scores stand by passage id."""
-    fused = FUSIONS[fusion](dense, lexical, weight)
-    return sorted(fused.items(), key=lambda item: (-item[1], item[0]))
+    return best_first(FUSIONS[fusion](sides, weight))
+
+
+def best_first(scores: Mapping[int, float]) -> Scores:
+    """Scores as a ranking; equal ones stand by passage id."""
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))

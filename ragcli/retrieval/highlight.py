@@ -1,72 +1,108 @@
-"""The sentence of a passage that matches a query best: by cosine, or by shared words."""
+"""What of a passage matched a query: the best sentence, and the words in it.
+
+With an encoder both come from token-to-token attention (see ``interaction``): the words of the
+query look for their like in each sentence. Without one, from shared words.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ragcli.corpus.sentences import sentence_spans
-from ragcli.retrieval.lexical import telling_words
+from ragcli.records import Highlight
+from ragcli.retrieval.interaction import WordWeights, attend, query_tokens
+from ragcli.retrieval.lexical import STOP_WORDS, telling_words
 
 if TYPE_CHECKING:
-    from ragcli.encoder import Encoder
+    from numpy.typing import NDArray
+
+    from ragcli.encoder import Encoder, TokenStates
 
 LEAST_WORDS = 3
 STEM_LETTERS = 5
 """Words that begin with the same letters, as many as these, count as one."""
+LEAST_COSINE = 0.55
+"""From here on a word of the passage matches a word of the query."""
+
+_WORD = re.compile(r"\w+")
+_Span = tuple[int, int]
 
 
-def best_sentence(encoder: Encoder | None, query: str, text: str) -> tuple[int, int]:
-    """Return the span of the sentence of ``text`` nearest to ``query``, the first of equals.
+def highlight_by_attention(
+    encoder: Encoder, query: str, words: WordWeights, texts: Sequence[str]
+) -> list[Highlight]:
+    """Highlight each text, encoding all in one go; ``words`` are the query's telling ones.
 
     Headings and labels count only in a text that has nothing else: they often repeat the query.
     A text without sentences gives the empty span ``(0, 0)``.
     """
-    return best_sentences(encoder, query, [text])[0]
+    asked, *passages = encoder.encode_tokens([query, *texts])
+    tokens = query_tokens(asked, words)
+    found = []
+    for text, passage in zip(texts, passages, strict=True):
+        cosines = attend(tokens, passage)
+        scores = {
+            span: float(tokens.weights @ cosines[:, _inside(passage, span)].max(axis=1, initial=-1))
+            for span in _candidates(text)
+        }
+        sentence = max(scores, key=scores.__getitem__, default=(0, 0))
+        best = cosines.max(axis=0, initial=-1)
+        matched = [
+            span
+            for span in _words(text, sentence)
+            if best[_inside(passage, span)].max(initial=-1) >= LEAST_COSINE
+        ]
+        found.append(Highlight(sentence, tuple(matched)))
+    return found
 
 
-def best_sentences(
-    encoder: Encoder | None, query: str, texts: Sequence[str]
-) -> list[tuple[int, int]]:
-    """Return ``best_sentence`` of each text, encoding all their sentences in one go.
+def highlight_by_words(query: str, texts: Sequence[str]) -> list[Highlight]:
+    """Highlight in each text the sentence with the most of the query's words, the first of equals.
 
-    Without an encoder the sentence with the most of the query's words is the best.
+    Words that begin alike count as one.
     """
-    spans = [_candidates(text) for text in texts]
-    sentences = [
-        text[start:end] for text, found in zip(texts, spans, strict=True) for start, end in found
-    ]
-    if not sentences:
-        return [(0, 0)] * len(texts)
-    scores = (
-        _shared_words(query, sentences)
-        if encoder is None
-        else encoder.encode_passages(sentences) @ encoder.encode_queries([query])[0]
-    )
-    best, first = [], 0
-    for found in spans:
-        own = scores[first : first + len(found)]
-        best.append(found[int(own.argmax())] if found else (0, 0))
-        first += len(found)
-    return best
-
-
-def _shared_words(query: str, sentences: Sequence[str]) -> NDArray[np.float32]:
-    """How many of the query's telling words, or words that begin alike, each sentence has."""
     stems = {word[:STEM_LETTERS] for word in telling_words(query)}
-    return np.array(
-        [
-            len(stems & {word[:STEM_LETTERS] for word in telling_words(sentence)})
-            for sentence in sentences
-        ],
-        dtype=np.float32,
-    )
+    found = []
+    for text in texts:
+        matched = {
+            span: [
+                (start, end)
+                for start, end in _words(text, span)
+                if text[start:end].casefold()[:STEM_LETTERS] in stems
+            ]
+            for span in _candidates(text)
+        }
+
+        n_stems = {
+            span: len({text[start:end].casefold()[:STEM_LETTERS] for start, end in words})
+            for span, words in matched.items()
+        }
+        sentence = max(n_stems, key=n_stems.__getitem__, default=(0, 0))
+        found.append(Highlight(sentence, tuple(matched.get(sentence, ()))))
+    return found
 
 
-def _candidates(text: str) -> list[tuple[int, int]]:
+def _inside(passage: TokenStates, span: _Span) -> NDArray[np.bool_]:
+    """Which tokens stand, at least in part, in these characters ``(n_tokens,)``."""
+    starts, ends = passage.spans[:, 0], passage.spans[:, 1]
+    inside: NDArray[np.bool_] = (starts < span[1]) & (ends > span[0]) & (ends > starts)
+    return inside
+
+
+def _words(text: str, span: _Span) -> list[_Span]:
+    """Characters of each word of a sentence that is no stop word."""
+    return [
+        match.span()
+        for match in _WORD.finditer(text, *span)
+        if match.group().casefold() not in STOP_WORDS
+    ]
+
+
+def _candidates(text: str) -> list[_Span]:
     spans = sentence_spans(text)
     return [span for span in spans if not _is_label(text, *span)] or spans
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ragcli.records import Scores
@@ -52,6 +53,11 @@ def match_expression(query: str) -> str | None:
     required = " AND ".join(phrases)
     # A term beside a required phrase only raises the score: (phrase) or (phrase and term).
     return f"{required} AND ({' OR '.join([required, *terms])})" if terms else required
+
+
+def any_of(stems: Sequence[str]) -> str | None:
+    """Return the FTS5 expression for passages with any of these stems; ``None`` without any."""
+    return " OR ".join(map(_quote, stems)) or None
 
 
 def _folded(text: str) -> str:

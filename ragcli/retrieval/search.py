@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragcli.errors import UsageError
-from ragcli.records import PartialScore, ScoredPassage, Scores
+from ragcli.records import ScoredPassage, Scores
 from ragcli.retrieval.dense import score_dense
-from ragcli.retrieval.fusion import DEFAULT_FUSION, DENSE_WEIGHT, FUSIONS, fuse
+from ragcli.retrieval.fusion import DEFAULT_FUSION, DENSE_WEIGHT, FUSIONS
+from ragcli.retrieval.hybrid import DENSE, DEPTH, LEXICAL, Fusing, HybridSearch, Trail
 from ragcli.retrieval.lexical import score_lexical
 from ragcli.retrieval.variety import diversify, fold
 
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from ragcli.encoder import Encoder
     from ragcli.store import Index
 
-HYBRID, DENSE, LEXICAL = MODES = ("hybrid", "dense", "lexical")
-DEPTH = 200
-"""Passages of each retriever that are fused, and among which different ones are chosen."""
+HYBRID = "hybrid"
+MODES = (HYBRID, DENSE, LEXICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,16 @@ class Ranking:
 
     ``mode`` is one of ``MODES``, ``fusion`` one of ``FUSIONS``, ``dense_weight`` in [0, 1] the
     share of the dense score in the fused one; ``None`` leaves these two to what the index was tuned
-    to (see ``retrieval.tuned``), else to the defaults. ``per_document`` is the most passages of one
-    document, ``diversity`` in [0, 1] how much a passage that repeats a better one is put back.
-    Raises ``UsageError`` for names that do not exist.
+    to (see ``retrieval.tuned``), else to the defaults. ``rerank`` scores the
+    best of hybrid mode anew by token-to-token attention. ``per_document`` is the most passages of
+    one document, ``diversity`` in [0, 1] how much a passage that repeats a better one is put back.
+    Raises ``UsageError`` for names that do not exist and for reranking in another mode.
     """
 
     mode: str = HYBRID
     fusion: str | None = None
     dense_weight: float | None = None
+    rerank: bool = False
     per_document: int | None = None
     diversity: float = 0.0
 
@@ -47,6 +49,8 @@ class Ranking:
         ):
             if name not in known:
                 raise UsageError(f"unknown {what} {name!r}", f"choose one of: {', '.join(known)}")
+        if self.rerank and self.mode != HYBRID:
+            raise UsageError(f"reranking is for hybrid mode, not {self.mode}", "leave one out")
 
     @property
     def needs_encoder(self) -> bool:
@@ -55,9 +59,6 @@ class Ranking:
 
 
 DEFAULT_RANKING = Ranking()
-
-_Found = dict[str, Scores]
-"""What each retriever found for one query."""
 
 
 def search_passages(
@@ -75,24 +76,27 @@ def search_passages(
     Hits whose score, as the mode computes it, lies below ``min_score`` are left out. ``encoder``
     may be ``None`` in lexical mode. ``among`` are the passages to choose from, by default all.
     """
-    found, ranked = _rank(index, encoder, queries, k, ranking, among)
-    kept = [[hit for hit in hits if min_score is None or hit[1] >= min_score] for hits in ranked]
-    wanted = sorted({passage_id for hits in kept for passage_id, _ in hits})
-    stored = {passage.passage_id: passage for passage in index.passages(wanted)}
-    return [
-        [
-            ScoredPassage(stored[passage_id], score, rank, _parts(passage_id, partial))
-            for rank, (passage_id, score) in enumerate(hits, start=1)
-        ]
-        for hits, partial in zip(kept, map(_partial_scores, found), strict=True)
-    ]
+    results = []
+    for trail, hits in _rank(index, encoder, queries, k, ranking, among):
+        kept = [hit for hit in hits if min_score is None or hit[1] >= min_score]
+        ids = [passage_id for passage_id, _ in kept]
+        parts = trail.parts(ids)
+        results.append(
+            [
+                ScoredPassage(stored, score, rank, parts[passage_id])
+                for rank, (stored, (passage_id, score)) in enumerate(
+                    zip(index.passages(ids), kept, strict=True), start=1
+                )
+            ]
+        )
+    return results
 
 
 def rank_passages(
     index: Index, encoder: Encoder | None, queries: Sequence[str], k: int, ranking: Ranking
 ) -> list[Scores]:
     """Ids and scores of what ``search_passages`` finds, without reading any text."""
-    return _rank(index, encoder, queries, k, ranking, None)[1]
+    return [hits for _, hits in _rank(index, encoder, queries, k, ranking, None)]
 
 
 def _rank(  # noqa: PLR0917
@@ -102,57 +106,48 @@ def _rank(  # noqa: PLR0917
     k: int,
     ranking: Ranking,
     among: frozenset[int] | None,
-) -> tuple[list[_Found], list[Scores]]:
-    """What the retrievers found, and the ``k`` best of it.
+) -> list[tuple[Trail, Scores]]:
+    """What the stages said of each query's passages, and the ``k`` best of them.
 
     Looks deeper until there are ``k``, or no more.
     """
+    if not queries:
+        return []
+    retrieve = _retriever(index, encoder, queries, ranking, among)
     depth = max(k, DEPTH)
     while True:
-        found = _retrieve(index, encoder, queries, depth, ranking, among)
-        ranked = [_choose(index, _fuse(own, ranking), k, ranking) for own in found]
+        found = retrieve(depth)
+        chosen = [(trail, _choose(index, ranked, k, ranking)) for trail, ranked in found]
         may_be_more = any(
-            len(hits) < k and any(len(scores) == depth for scores in own.values())
-            for hits, own in zip(ranked, found, strict=True)
+            len(hits) < k and len(ranked) >= depth
+            for (_, hits), (_, ranked) in zip(chosen, found, strict=True)
         )
         if not may_be_more:
-            return found, ranked
+            return chosen
         depth *= 4
 
 
-def _retrieve(  # noqa: PLR0917
+def _retriever(
     index: Index,
     encoder: Encoder | None,
     queries: Sequence[str],
-    depth: int,
     ranking: Ranking,
     among: frozenset[int] | None,
-) -> list[_Found]:
-    found: list[_Found] = [{} for _ in queries]
-    if encoder is not None and ranking.needs_encoder:
-        dense = score_dense(index, encoder, queries, depth, among)
-        for own, scores in zip(found, dense, strict=True):
-            own[DENSE] = scores
-    if ranking.mode != DENSE:
-        for own, query in zip(found, queries, strict=True):
-            own[LEXICAL] = score_lexical(index, query, depth, among)
-    return found
+) -> Callable[[int], list[tuple[Trail, Scores]]]:
+    """Something that ranks the queries' passages to a given depth."""
+    if ranking.mode == HYBRID and encoder is not None:
+        weight = DENSE_WEIGHT if ranking.dense_weight is None else ranking.dense_weight
+        fusing = Fusing(ranking.fusion or DEFAULT_FUSION, weight, ranking.rerank)
+        return HybridSearch(index, encoder, queries, fusing, among).rank
 
+    def alone(depth: int) -> list[tuple[Trail, Scores]]:
+        if ranking.mode == LEXICAL or encoder is None:
+            name, found = LEXICAL, [score_lexical(index, q, depth, among) for q in queries]
+        else:
+            name, found = DENSE, score_dense(index, encoder, queries, depth, among)
+        return [(Trail({name: scores}, {name: len(scores)}), scores) for scores in found]
 
-def _fuse(found: _Found, ranking: Ranking) -> Scores:
-    """One ranking of what was found, best first; equal scores stand by passage id.
-
-    Only the first ``DEPTH`` of each retriever are fused, so that a score does not depend on how
-    many hits are asked for; what lies deeper follows with a score of 0.
-    """
-    if ranking.mode != HYBRID:
-        return found[ranking.mode]
-    dense, lexical = found[DENSE], found[LEXICAL]
-    weight = DENSE_WEIGHT if ranking.dense_weight is None else ranking.dense_weight
-    best = fuse(dense[:DEPTH], lexical[:DEPTH], ranking.fusion or DEFAULT_FUSION, weight)
-    near = {key for key, _ in best}
-    deeper = dict.fromkeys(key for key, _ in (*dense[DEPTH:], *lexical[DEPTH:]) if key not in near)
-    return best + [(key, 0.0) for key in deeper]
+    return alone
 
 
 def _choose(index: Index, ranked: Scores, k: int, ranking: Ranking) -> Scores:
@@ -165,20 +160,3 @@ def _choose(index: Index, ranked: Scores, k: int, ranking: Ranking) -> Scores:
         vectors = index.vectors([passage_id for passage_id, _ in ranked])
         return diversify(ranked, vectors, k, ranking.diversity)
     return ranked[:k]
-
-
-def _partial_scores(found: _Found) -> Mapping[str, Mapping[int, PartialScore]]:
-    """What each retriever said of each passage."""
-    return {
-        retriever: {
-            passage_id: PartialScore(retriever, score, rank)
-            for rank, (passage_id, score) in enumerate(scores, start=1)
-        }
-        for retriever, scores in found.items()
-    }
-
-
-def _parts(
-    passage_id: int, partial: Mapping[str, Mapping[int, PartialScore]]
-) -> tuple[PartialScore, ...]:
-    return tuple(own[passage_id] for own in partial.values() if passage_id in own)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragcli.retrieval.fusion import min_max
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -53,3 +51,12 @@ def diversify(ranked: Scores, vectors: NDArray[np.float32], k: int, diversity: f
         left[best] = False
         nearest = np.maximum(nearest, vectors @ vectors[best])
     return [ranked[n] for n in chosen]
+
+
+def min_max(scores: Scores) -> dict[int, float]:
+    """Scores brought to [0, 1] by the least and the greatest of them; equal ones all give 1."""
+    if not scores:
+        return {}
+    values = [score for _, score in scores]
+    least, span = min(values), max(values) - min(values)
+    return {key: (score - least) / span if span > 0 else 1.0 for key, score in scores}

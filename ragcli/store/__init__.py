@@ -11,6 +11,7 @@ from ragcli.store.locate import (
     stored_path,
 )
 from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
+from ragcli.store.words import stem_counts
 
 __all__ = [
     "DEFAULT_FOLDER",
@@ -22,5 +23,6 @@ __all__ = [
     "absolute_path",
     "holds_index",
     "locate_index",
+    "stem_counts",
     "stored_path",
 ]

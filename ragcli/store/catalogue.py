@@ -26,10 +26,16 @@ from ragcli.records import (
 )
 from ragcli.store.manifest import IndexFingerprint, SourceState
 from ragcli.store.schema import MIGRATIONS, check_schema, migrate
-from ragcli.store.words import add_words, remove_all_words, remove_words, search_words
+from ragcli.store.words import (
+    add_words,
+    document_frequencies,
+    remove_all_words,
+    remove_words,
+    search_words,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _BATCH_ROWS = 4096
@@ -334,6 +340,23 @@ class Catalogue:
         for row in self._connection.execute("SELECT passage_id FROM passages"):
             yield row[0]
 
+    def spread_passage_ids(self, count: int) -> list[int]:
+        """At most ``count`` passage ids, spread evenly over those there are."""
+        least, greatest = self._connection.execute(
+            "SELECT (SELECT min(passage_id) FROM vectors), (SELECT max(passage_id) FROM vectors)"
+        ).fetchone()
+        if least is None:
+            return []
+        span = greatest - least + 1
+        starts = {least + n * span // count for n in range(count)}
+        found = {
+            self._connection.execute(
+                "SELECT min(passage_id) FROM vectors WHERE passage_id >= ?", (start,)
+            ).fetchone()[0]
+            for start in starts
+        }
+        return sorted(found)
+
     def vectors(self, passage_ids: Sequence[int]) -> Iterator[tuple[list[int], bytes]]:
         """Batches of ids with their vectors, concatenated little-endian float32."""
         for batch in _batches(passage_ids):
@@ -347,6 +370,10 @@ class Catalogue:
     def search_words(self, expression: str, k: int, among: frozenset[int] | None) -> Scores:
         """Ids and BM25 scores of the ``k`` best passages for an FTS5 expression, best first."""
         return search_words(self._connection, expression, k, among)
+
+    def document_frequencies(self, stems: Sequence[str]) -> Mapping[str, int]:
+        """In how many passages each of these stems stands."""
+        return document_frequencies(self._connection, stems)
 
     def described_documents(self) -> Iterator[DocumentDescription]:
         """Every document, without its text."""

@@ -17,7 +17,7 @@ from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
 from ragcli.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EmbeddedDocument = tuple[Document, Sequence[Passage], "NDArray[np.float32]"]
 """A document, its passages, and their vectors ``(n_passages, dimension)`` of unit length."""
 
+_MEAN_SAMPLE = 1024  # a query's mean cosine to them is within .01 of that to all passages
 _SAVE_SHARE = 8  # while writing, vectors.faiss is saved when 1/8 of it changed: linear in total
 
 
@@ -53,6 +54,8 @@ class Index:
         self._in_step = True  # the vectors in memory, or the file of this generation, are complete
         self._unsaved = 0  # passages added or removed since vectors.faiss was last in step
         self._closed = False
+        self._frequencies: dict[str, int] = {}  # counted so far: to count walks a stem's passages
+        self._passage_count: int | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Index:
@@ -166,6 +169,13 @@ class Index:
         with self._explained():
             return self._catalogue.preferences()
 
+    def passage_count(self) -> int:
+        """How many passages the index holds."""
+        if self._passage_count is None:
+            with self._explained():
+                self._passage_count = self._catalogue.counts()[2]
+        return self._passage_count
+
     def source(self, path: str) -> SourceState | None:
         """The source stored under ``path``, ``None`` when there is none."""
         with self._explained():
@@ -207,6 +217,17 @@ class Index:
         rows = [by_id[passage_id] for passage_id in passage_ids]
         return np.array(rows, dtype=np.float32).reshape(len(rows), self.fingerprint.dimension)
 
+    def mean_vector(self) -> NDArray[np.float32]:
+        """Mean ``(dimension,)`` of the passages' vectors, of a spread sample where there are many.
+
+        Zero for an empty index.
+        """
+        with self._explained():
+            sample = self._catalogue.spread_passage_ids(_MEAN_SAMPLE)
+        total: NDArray[np.float32] = self.vectors(sample).sum(axis=0)
+        total /= max(len(sample), 1)
+        return total
+
     def passage_documents(self) -> Iterator[tuple[int, str, str, bool]]:
         """Of every passage: its id, its document's id and path, and whether that is a record."""
         with self._explained():
@@ -231,6 +252,15 @@ class Index:
         """
         with self._explained():
             return self._catalogue.search_words(expression, k, among)
+
+    def document_frequencies(self, stems: Sequence[str]) -> Mapping[str, int]:
+        """In how many passages each of these stems stands; those in none are left out."""
+        unknown = [stem for stem in stems if stem not in self._frequencies]
+        if unknown:
+            with self._explained():
+                counted = self._catalogue.document_frequencies(unknown)
+            self._frequencies.update({stem: counted.get(stem, 0) for stem in unknown})
+        return {stem: n for stem in stems if (n := self._frequencies[stem])}
 
     def described_documents(self) -> Iterator[DocumentDescription]:
         """Every document, without its text."""
@@ -313,13 +343,19 @@ class Index:
                 self._drop_changes()
             raise
 
+    def _forget_counts(self) -> None:
+        self._frequencies.clear()
+        self._passage_count = None
+
     def _passages_changed(self, count: int) -> None:
+        self._forget_counts()
         if count:
             self._unsaved += count
             self._in_step = False
 
     def _drop_changes(self) -> None:
         self._catalogue.roll_back()
+        self._forget_counts()
         # Ids of dropped passages will be given out again: vectors in memory are void.
         self._vectors = None
         self._in_step = False

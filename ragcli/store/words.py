@@ -7,15 +7,17 @@ or heading counts more often than one in the text.
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from ragcli.records import Scores
 
 TITLE_WEIGHT = 2.0
 HEADING_WEIGHT = 2.0
+TOKENIZER = "porter unicode61 remove_diacritics 2"
 _MOST_ROWS = 2**31
 
 _VALUES = """
@@ -28,7 +30,7 @@ FROM passages JOIN documents USING (document_key)
 MIGRATION = f"""
 CREATE VIRTUAL TABLE words USING fts5(
     title, heading, text,
-    content = '', tokenize = 'porter unicode61 remove_diacritics 2'
+    content = '', tokenize = '{TOKENIZER}'
 );
 INSERT INTO words (rowid, title, heading, text) {_VALUES};
 
@@ -77,3 +79,42 @@ def search_words(
         (TITLE_WEIGHT, HEADING_WEIGHT, expression, min(k, _MOST_ROWS)),
     )
     return [(int(passage_id), float(score)) for passage_id, score in rows]
+
+
+def stem_counts(texts: Sequence[str]) -> Sequence[Mapping[str, int]]:
+    """Of each text how often each stem stands in it, as the index would count it."""
+    scratch = _scratch()
+    counts: list[dict[str, int]] = [{} for _ in texts]
+    scratch.execute("DELETE FROM texts")
+    scratch.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", enumerate(texts))
+    for stem, text, count in scratch.execute("SELECT term, doc, count(*) FROM stems GROUP BY 1, 2"):
+        counts[text][stem] = count
+    return counts
+
+
+def document_frequencies(connection: sqlite3.Connection, stems: Sequence[str]) -> Mapping[str, int]:
+    """In how many passages each of these stems stands; stems that stand in none are left out."""
+    known = connection.execute("SELECT 1 FROM temp.sqlite_schema WHERE name = 'vocabulary'")
+    if known.fetchone() is None:
+        # It keeps nothing of its own, but a connection for reading would refuse it.
+        (read_only,) = connection.execute("PRAGMA query_only").fetchone()
+        connection.execute("PRAGMA query_only = OFF")
+        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
+        connection.execute(f"PRAGMA query_only = {read_only}")
+    frequencies: dict[str, int] = {}
+    for stem in stems:
+        row = connection.execute("SELECT doc FROM vocabulary WHERE term = ?", (stem,)).fetchone()
+        if row is not None:
+            frequencies[stem] = int(row[0])
+    return frequencies
+
+
+@cache
+def _scratch() -> sqlite3.Connection:
+    """A database in memory whose inverted index tells how SQLite stems."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.executescript(
+        f"CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = '{TOKENIZER}');"
+        "CREATE VIRTUAL TABLE stems USING fts5vocab(texts, instance);"
+    )
+    return connection

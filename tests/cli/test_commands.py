@@ -72,7 +72,7 @@ def test_search_for_a_person(run: Run, indexed: Path) -> None:
 def test_search_in_colour_on_a_terminal(run: Run, indexed: Path) -> None:
     world = {"stdout_is_terminal": True, "terminal_width": 90}
     coloured = run("search", "unused days", "-k", "1", environ={"TERM": "xterm"}, **world)
-    assert "\x1b[1;33mUnused days lapse in March." in coloured.out
+    assert "\x1b[1;4;33mUnused\x1b[0m\x1b[1;33m \x1b[0m\x1b[1;4;33mdays\x1b[0m" in coloured.out
     plain = run("search", "unused days", "-k", "1", environ={"NO_COLOR": "1"}, **world)
     assert "\x1b" not in plain.out
 
@@ -85,6 +85,32 @@ def test_search_as_json(run: Run, indexed: Path) -> None:
     assert first["metadata"] == {"year": 2020}
     assert second["rank"] == 2
     assert first["score"] > second["score"]
+
+
+def test_highlights_in_json_count_in_the_document(run: Run, indexed: Path) -> None:
+    finished = run("search", "unused days", "-k", "1", "--json", "--highlight")
+    (hit,) = map(json.loads, finished.out.splitlines())
+    text = hit["text"]
+    sentence, *words = (
+        text[start - hit["start"] : end - hit["start"]]
+        for start, end in (hit["highlight"]["sentence"], *hit["highlight"]["words"])
+    )
+    assert sentence.startswith("Unused days lapse in March.")
+    assert {"Unused", "days"} <= set(words)
+
+
+def test_reranking_tells_its_stages_and_is_for_hybrid(run: Run, indexed: Path) -> None:
+    finished = run("search", "what do otters do", "-k", "1", "--json", "--rerank", "--explain")
+    (hit,) = map(json.loads, finished.out.splitlines())
+    assert hit["document_id"] == "f1"
+    assert {"dense", "lexical", "fused", "wider_dense", "wider_fused", "rerank"} <= set(
+        hit["explain"]
+    )
+    told = run("search", "what do otters do", "-k", "1", "--rerank", "--explain")
+    assert "rerank 0." in told.out
+    refused = run("search", "otters", "--rerank", "--mode", "lexical")
+    assert (refused.code, refused.out) == (2, "")
+    assert "reranking is for hybrid mode, not lexical" in refused.err
 
 
 def test_search_finds_nothing(run: Run, indexed: Path) -> None:
@@ -158,7 +184,8 @@ def test_status_for_a_person_and_for_a_program(run: Run, indexed: Path) -> None:
 def test_a_document_cannot_steer_the_terminal(run: Run, indexed: Path) -> None:
     (indexed / "evil.txt").write_text("Zebras \x1b]0;owned\x07 gallop.\n", "utf-8")
     run("index", ".", "-q")
-    shown = run("search", "zebras gallop", "-k", "1", stdout_is_terminal=True, terminal_width=80)
+    world = {"stdout_is_terminal": True, "terminal_width": 80, "environ": {"NO_COLOR": "1"}}
+    shown = run("search", "zebras gallop", "-k", "1", **world)
     assert "Zebras ␛]0;owned␇ gallop." in shown.out
     assert "\x1b]" not in shown.out
 

@@ -107,6 +107,15 @@ def test_retrieval_of_every_mode_on_a_packed_corpus(run: Run, judged: Path) -> N
     assert not (judged / ".ragcli").exists()
 
 
+def test_reranking_is_measured_beside_a_mode(run: Run, judged: Path) -> None:
+    corpus = ("--corpus", "corpus.jsonl.gz")
+    finished = run(*RETRIEVAL, *corpus, "--mode", "hybrid", "--rerank", "--json")
+    plain, reranked = (json.loads(line) for line in finished.out.splitlines())
+    assert (plain["mode"], reranked["mode"]) == ("hybrid", "reranked")
+    assert plain["p_values"] == {}
+    assert reranked["p_values"]["nDCG@10"] == 1.0
+
+
 def test_retrieval_from_an_index_of_files_as_a_table(run: Run, judged: Path) -> None:
     (judged / "notes").mkdir()
     (judged / "notes" / "tea.txt").write_text("Green tea is brewed at 80 degrees.")

@@ -54,10 +54,11 @@ def test_highlights_come_only_when_asked_for(indexed: Path) -> None:
     (plain,) = search(indexed / ".ragcli", [Query("days of leave")], k=1)
     assert plain.highlights == (None,)
     (marked,) = search(indexed / ".ragcli", [Query("days of leave")], k=1, highlight=True)
-    (span,) = marked.highlights
-    assert span is not None
+    (mark,) = marked.highlights
+    assert mark is not None
     text = marked.hits[0].stored.passage.text
-    assert text[slice(*span)] == "Every employee has 25 days of paid leave a year."
+    assert text[slice(*mark.sentence)] == "Every employee has 25 days of paid leave a year."
+    assert {"days", "leave"} <= {text[slice(*word)] for word in mark.words}
 
 
 def test_scores_are_cosines_in_falling_order(indexed: Path) -> None:

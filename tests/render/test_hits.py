@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from ragcli.records import Passage, ScoredPassage, StoredPassage
+from ragcli.records import Highlight, Passage, ScoredPassage, StoredPassage
 from ragcli.render.hits import HitWriter, place
 
 TEXT = "# Leave\n\nEvery employee has 25 days. Unused days lapse in March.\n"
@@ -22,7 +22,7 @@ def _hit(text: str = TEXT, *, line: int | None = 3, page: int | None = None) -> 
 
 
 def _written(
-    hit: ScoredPassage, highlight: tuple[int, int] | None, width: int = 40, **options: bool
+    hit: ScoredPassage, highlight: Highlight | None, width: int = 40, **options: bool
 ) -> str:
     stream = io.StringIO()
     colour = options.get("colour", False)
@@ -40,7 +40,7 @@ def _written(
 
 
 def test_a_person_sees_place_heading_and_the_best_sentence_marked() -> None:
-    assert _written(_hit(), BEST) == (
+    assert _written(_hit(), Highlight(BEST)) == (
         "1  0.712  docs/leave.md:3\n"
         "   Handbook > Leave\n"
         "   # Leave\n"
@@ -51,10 +51,18 @@ def test_a_person_sees_place_heading_and_the_best_sentence_marked() -> None:
 
 
 def test_plain_text_holds_no_escape_and_colour_styles_the_sentence_only() -> None:
-    assert "\x1b" not in _written(_hit(), BEST, 100)
+    assert "\x1b" not in _written(_hit(), Highlight(BEST), 100)
     assert "25 days. \x1b[1;33mUnused days lapse in March.\x1b[0m" in _written(
-        _hit(), BEST, 100, colour=True
+        _hit(), Highlight(BEST), 100, colour=True
     )
+
+
+def test_words_that_matched_are_underlined() -> None:
+    text = _hit().stored.passage.text
+    lapse, march = ((text.index(word), text.index(word) + 5) for word in ("lapse", "March"))
+    shown = _written(_hit(), Highlight(BEST, (lapse, march)), 100, colour=True)
+    assert "\x1b[1;33mUnused days \x1b[0m\x1b[1;4;33mlapse\x1b[0m\x1b[1;33m in " in shown
+    assert "\x1b[1;4;33mMarch\x1b[0m" in shown
 
 
 def test_a_document_cannot_steer_the_terminal() -> None:
@@ -67,13 +75,13 @@ def test_a_document_cannot_steer_the_terminal() -> None:
 def test_a_highlight_after_tabs_and_controls_stays_on_its_words() -> None:
     text = "\x07\tcode\x08\x0c here. Best one. Rest."
     start = text.index("Best")
-    shown = _written(_hit(text), (start, start + 9), 100, colour=True)
+    shown = _written(_hit(text), Highlight((start, start + 9)), 100, colour=True)
     assert "\x1b[1;33mBest one.\x1b[0m" in shown
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=300), st.integers(24, 100))
 def test_every_line_fits_the_width(text: str, width: int) -> None:
-    for line in _written(_hit(text), (0, len(text)), width).split("\n"):
+    for line in _written(_hit(text), Highlight((0, len(text))), width).split("\n"):
         assert cell_len(line) <= width
 
 

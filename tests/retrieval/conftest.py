@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ragcli.encoder import TokenStates
 from ragcli.records import Document, Passage
 from ragcli.store import Index, IndexFingerprint, SourceState
 
@@ -28,6 +29,16 @@ class WordEncoder:
         return vectors / np.maximum(lengths, 1e-9)
 
     encode_queries = encode_passages
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+        """One token a word, its state the vector of the word alone."""
+        encoded = []
+        for text in texts:
+            words = list(re.finditer(r"\w+", text))
+            states = self.encode_passages([word.group() for word in words])
+            spans = np.array([word.span() for word in words], dtype=np.int32).reshape(-1, 2)
+            encoded.append(TokenStates(states, spans))
+        return encoded
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 from ragcli.errors import UsageError
 from ragcli.records import Document, Passage
-from ragcli.retrieval.fusion import weighted_mean
+from ragcli.retrieval.fusion import Sides, weighted_mean
+from ragcli.retrieval.hybrid import WIDER_INTERACTION_WEIGHT
 from ragcli.retrieval.search import Ranking, search_passages
 from ragcli.store import Index, IndexFingerprint, SourceState
 
@@ -74,12 +75,40 @@ def test_the_parts_give_the_score(index: Index, encoder: WordEncoder) -> None:
         mode: [(hit.stored.passage_id, hit.score or 0.0) for hit in everything[mode]]
         for mode in ("dense", "lexical")
     }
-    fused = weighted_mean(sides["dense"], sides["lexical"])
+    (query,) = encoder.encode_queries(["green apple"])
+    floor = float(query @ index.mean_vector())
+    fused = weighted_mean(Sides(sides["dense"], sides["lexical"], floor=floor))
     for hit in everything["hybrid"]:
         passage_id = hit.stored.passage_id
         assert hit.score == fused[passage_id]
         for part in hit.parts:
-            assert sides[part.retriever][part.rank - 1] == (passage_id, part.score)
+            assert part.rank is not None
+            assert sides[part.stage][part.rank - 1] == (passage_id, part.score)
+
+
+def test_a_reranked_score_is_the_mean_of_fusion_and_interaction(
+    index: Index, encoder: WordEncoder
+) -> None:
+    (hits,) = search_passages(index, encoder, ["green apple"], 9, Ranking(rerank=True))
+    assert hits[0].stored.path == "1.txt"
+    for hit in hits:
+        told = {part.stage: part.score for part in hit.parts}
+        weight = WIDER_INTERACTION_WEIGHT
+        expected = (1 - weight) * told["wider fused"] + weight * told["rerank"]
+        assert hit.score == pytest.approx(expected)
+
+
+def test_reranking_a_batch_is_reranking_each(index: Index, encoder: WordEncoder) -> None:
+    queries = ["green apple", "blue", "unknown", ""]
+    together = search_passages(index, encoder, queries, 4, Ranking(rerank=True))
+    for query, hits in zip(queries, together, strict=True):
+        (alone,) = search_passages(index, encoder, [query], 4, Ranking(rerank=True))
+        assert [(h.stored.path, h.score) for h in alone] == [(h.stored.path, h.score) for h in hits]
+
+
+def test_reranking_is_for_hybrid_mode() -> None:
+    with pytest.raises(UsageError, match="hybrid"):
+        Ranking("dense", rerank=True)
 
 
 def test_an_unknown_mode_or_fusion_is_refused() -> None:
@@ -108,7 +137,7 @@ def test_a_score_does_not_depend_on_how_many_are_asked_for(
             )
         made.commit()
     with Index.open(tmp_path) as index:
-        for ranking in (HYBRID, Ranking(fusion="rrf"), DENSE, LEXICAL):
+        for ranking in (HYBRID, Ranking(rerank=True), Ranking(fusion="rrf"), DENSE, LEXICAL):
             few, many = (
                 search_passages(index, encoder, ["apple word7"], k, ranking)[0] for k in (10, 440)
             )

@@ -1,0 +1,227 @@
+"""Hybrid retrieval: by vectors and by words together, in stages of which each sees the last.
+
+1. Dense and lexical retrieval, fused.
+2. Reranking, on request: the best of these are scored anew by late interaction.
+3. The query attends over the best of those and is searched again, wider, by both.
+4. The best of what that found are scored by late interaction as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragcli.records import PartialScore, Scores
+from ragcli.retrieval.dense import text_to_encode
+from ragcli.retrieval.feedback import WidenedQuery, add_terms, widen
+from ragcli.retrieval.fusion import Sides, best_first, fuse
+from ragcli.retrieval.interaction import QueryTokens, interaction_score, query_tokens
+from ragcli.retrieval.lexical import score_lexical
+from ragcli.retrieval.terms import word_weights
+
+if TYPE_CHECKING:
+    from ragcli.encoder import Encoder, TokenStates
+    from ragcli.store import Index
+
+DENSE, LEXICAL, FUSED, RERANK = "dense", "lexical", "fused", "rerank"
+WIDER_DENSE, WIDER_LEXICAL, WIDER_FUSED = "wider dense", "wider lexical", "wider fused"
+DEPTH = 200
+"""Passages of each retriever that are fused."""
+RERANKED = 20
+"""Passages that are scored by late interaction."""
+INTERACTION_WEIGHT = 0.6
+"""Share of late interaction in the score of a reranked passage, the fused one having the rest."""
+WIDER_INTERACTION_WEIGHT = 0.4
+"""The same after feedback, to which late interaction has added its part already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fusing:
+    """How hybrid retrieval ranks: see ``Ranking``."""
+
+    fusion: str
+    dense_weight: float
+    rerank: bool
+
+
+@dataclass(slots=True)
+class Trail:
+    """What the stages said of one query's passages, in their order.
+
+    ``stages[name]`` is a ranking; of the passages after the first ``found[name]`` the stage was
+    only asked for a score.
+    """
+
+    stages: dict[str, Scores] = field(default_factory=dict)
+    found: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, scores: Scores, found: int | None = None) -> None:
+        """Add a stage, by default one that found all its passages itself."""
+        self.stages[name] = scores
+        self.found[name] = len(scores) if found is None else found
+
+    def parts(self, wanted: Sequence[int]) -> dict[int, tuple[PartialScore, ...]]:
+        """What the stages said of each of these passages."""
+        told: dict[int, tuple[PartialScore, ...]] = dict.fromkeys(wanted, ())
+        for name, scores in self.stages.items():
+            for rank, (passage_id, score) in enumerate(scores, start=1):
+                if passage_id in told:
+                    own = PartialScore(name, score, rank if rank <= self.found[name] else None)
+                    told[passage_id] = (*told[passage_id], own)
+        return told
+
+
+def both_sides(
+    index: Index,
+    vector: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    dense: Scores,
+    lexical: Scores,
+) -> Sides:
+    """The first ``DEPTH`` of both rankings of a query with this ``vector``, ready to be fused.
+
+    ``mean`` is the mean of the index's vectors.
+    """
+    dense, lexical = dense[:DEPTH], lexical[:DEPTH]
+    found = {passage_id for passage_id, _ in dense}
+    others = [passage_id for passage_id, _ in lexical if passage_id not in found]
+    rows = index.vectors(others).astype(np.float64)
+    cosines = (rows * vector.astype(np.float64)).sum(axis=1).astype(np.float32).tolist()
+    added = best_first(dict(zip(others, cosines, strict=True)))
+    return Sides(dense, lexical, added, float(vector @ mean))
+
+
+class HybridSearch:
+    """A batch of queries on their way through the stages."""
+
+    def __init__(
+        self,
+        index: Index,
+        encoder: Encoder,
+        queries: Sequence[str],
+        fusing: Fusing,
+        among: frozenset[int] | None,
+    ) -> None:
+        self._index = index
+        self._encoder = encoder
+        self._queries = queries
+        self._fusing = fusing
+        self._among = among
+        self._vectors = encoder.encode_queries(queries)
+        self._mean = index.mean_vector()
+        self._states: dict[int, TokenStates] = {}
+
+    def rank(self, depth: int) -> list[tuple[Trail, Scores]]:
+        """For each query what the stages said, and the ranking of all that was found.
+
+        Only the first ``DEPTH`` of each retriever are fused, so that a score does not depend on
+        how many hits are asked for; what lies deeper follows with a score of 0.
+        """
+        trails = [Trail() for _ in self._queries]
+        dense = self._index.search(self._vectors, depth, self._among)
+        lexical = [score_lexical(self._index, q, depth, self._among) for q in self._queries]
+        ranked = [
+            self._fuse(trail, (DENSE, LEXICAL), vector, own_dense, own_lexical)
+            for trail, vector, own_dense, own_lexical in zip(
+                trails, self._vectors, dense, lexical, strict=True
+            )
+        ]
+        if self._fusing.rerank:
+            _note(trails, FUSED, ranked)
+            scores = self._interact(ranked)
+            ranked = _interpolate(ranked, scores, INTERACTION_WEIGHT)
+            dense, ranked = self._feed_back(trails, ranked, lexical, depth)
+            _note(trails, WIDER_FUSED, ranked)
+            scores = self._interact(ranked)
+            _note(trails, RERANK, [best_first(own) for own in scores])
+            ranked = _interpolate(ranked, scores, WIDER_INTERACTION_WEIGHT)
+        return [
+            (trail, _with_deeper(own, own_dense[DEPTH:], own_lexical[DEPTH:]))
+            for trail, own, own_dense, own_lexical in zip(
+                trails, ranked, dense, lexical, strict=True
+            )
+        ]
+
+    def _fuse(
+        self,
+        trail: Trail,
+        names: tuple[str, str],
+        vector: NDArray[np.float32],
+        dense: Scores,
+        lexical: Scores,
+    ) -> Scores:
+        sides = both_sides(self._index, vector, self._mean, dense, lexical)
+        trail.add(names[0], [*sides.dense, *sides.added], len(sides.dense))
+        trail.add(names[1], sides.lexical)
+        return fuse(sides, self._fusing.fusion, self._fusing.dense_weight)
+
+    def _interact(self, ranked: Sequence[Scores]) -> list[dict[int, float]]:
+        """Score the best of each ranking by late interaction; every passage is encoded once."""
+        heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
+        new = sorted({key for head in heads for key in head} - self._states.keys())
+        texts = [text_to_encode(p.title, p.passage) for p in self._index.passages(new)]
+        self._states.update(zip(new, self._encoder.encode_tokens(texts), strict=True))
+        return [
+            {key: interaction_score(query, self._states[key]) for key in head}
+            for query, head in zip(self._query_tokens, heads, strict=True)
+        ]
+
+    @cached_property
+    def _query_tokens(self) -> list[QueryTokens]:
+        encoded = self._encoder.encode_tokens(self._queries)
+        return [
+            query_tokens(tokens, word_weights(self._index, query))
+            for query, tokens in zip(self._queries, encoded, strict=True)
+        ]
+
+    def _feed_back(
+        self,
+        trails: Sequence[Trail],
+        ranked: Sequence[Scores],
+        lexical: Sequence[Scores],
+        depth: int,
+    ) -> tuple[list[Scores], list[Scores]]:
+        """Search again with the widened queries: the new dense rankings and the fused ones."""
+        wider = [
+            widen(self._index, query, vector, own)
+            for query, vector, own in zip(self._queries, self._vectors, ranked, strict=True)
+        ]
+        vectors = np.array([query.vector for query in wider], dtype=np.float32)
+        dense = self._index.search(vectors, depth, self._among)
+        fused = []
+        for trail, query, own_dense, own_lexical in zip(trails, wider, dense, lexical, strict=True):
+            words = add_terms(own_lexical[:DEPTH], self._new_words(query))
+            names = (WIDER_DENSE, WIDER_LEXICAL)
+            fused.append(self._fuse(trail, names, query.vector, own_dense, words))
+        return dense, fused
+
+    def _new_words(self, query: WidenedQuery) -> Scores:
+        if query.expression is None:
+            return []
+        return self._index.search_words(query.expression, DEPTH, self._among)
+
+
+def _note(trails: Sequence[Trail], name: str, ranked: Sequence[Scores]) -> None:
+    for trail, own in zip(trails, ranked, strict=True):
+        trail.add(name, own)
+
+
+def _interpolate(
+    ranked: Sequence[Scores], interaction: Sequence[dict[int, float]], weight: float
+) -> list[Scores]:
+    """Mean of the scores so far and of late interaction; without the latter it counts as 0."""
+    return [
+        best_first({key: (1.0 - weight) * score + weight * new.get(key, 0.0) for key, score in own})
+        for own, new in zip(ranked, interaction, strict=True)
+    ]
+
+
+def _with_deeper(ranked: Scores, *deeper: Scores) -> Scores:
+    known = {passage_id for passage_id, _ in ranked}
+    rest = dict.fromkeys(key for scores in deeper for key, _ in scores if key not in known)
+    return ranked + [(key, 0.0) for key in rest]
