@@ -42,6 +42,7 @@ def main() -> int:
         "--help": [*ragcli, "--help"],
         "status": [*ragcli, "status"],
         "search": [*ragcli, "search", QUERY],
+        "search --rerank": [*ragcli, "search", QUERY, "--rerank"],
         "ask": [*ragcli, "ask", QUERY],
         "sentence-transformers": [sys.executable, "-c", PEER, str(minilm.folder()), QUERY],
     }
