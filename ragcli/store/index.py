@@ -15,6 +15,8 @@ from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.lock import WriteLock
 from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
 from ragcli.store.schema import MIGRATIONS
+from ragcli.store.vectors.derived import CHOICE, RECALL, DerivedVectors
+from ragcli.store.vectors.kinds import AUTO, DEFAULT_RECALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,13 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragcli.store.vector_file import VectorFile
-    from ragcli.store.vectors import VectorIndex
-
 EmbeddedDocument = tuple[Document, Sequence[Passage], "NDArray[np.float32]"]
 """A document, its passages, and their vectors ``(n_passages, dimension)`` of unit length."""
-
-_SAVE_SHARE = 8  # while writing, vectors.faiss is saved when 1/8 of it changed: linear in total
 
 
 class Index:
@@ -49,9 +46,7 @@ class Index:
         self._catalogue = catalogue
         self._manifest = manifest
         self._lock = lock
-        self._vectors: VectorIndex | None = None
-        self._in_step = True  # the vectors in memory, or the file of this generation, are complete
-        self._unsaved = 0  # passages added or removed since vectors.faiss was last in step
+        self._vectors = DerivedVectors(folder, catalogue, manifest, writing=lock is not None)
         self._closed = False
 
     @classmethod
@@ -89,7 +84,7 @@ class Index:
                 with explained(folder / CATALOGUE_NAME):
                     manifest = _prepare(folder, catalogue, fingerprint, rebuild=rebuild)
                 index = cls(folder, catalogue, manifest, lock)
-                index._check_file()
+                index._vectors.settle()
             except BaseException:
                 catalogue.close()
                 raise
@@ -133,8 +128,8 @@ class Index:
             if self._lock is not None:
                 if self._catalogue.has_changes:
                     self._drop_changes()
-                if self._unsaved:
-                    self._save_vectors()
+                with self._explained():
+                    self._vectors.save_if_due()
         finally:
             self._release()
 
@@ -150,6 +145,8 @@ class Index:
         with self._explained():
             manifest = self._manifest if self._lock is None else _manifest_of(self._catalogue)
             sources, documents, passages = self._catalogue.counts()
+            preferences = self._catalogue.preferences()
+            derivation = self._vectors.derivation()
         return IndexSummary(
             sources=sources,
             documents=documents,
@@ -159,6 +156,9 @@ class Index:
             created_at=manifest.created_at,
             updated_at=manifest.updated_at,
             schema_version=len(MIGRATIONS),
+            index_choice=preferences.get(CHOICE, AUTO),
+            requested_recall=float(preferences.get(RECALL, DEFAULT_RECALL)),
+            derivation=derivation,
         )
 
     def preferences(self) -> dict[str, str]:
@@ -221,7 +221,7 @@ class Index:
         than ``k`` when there are fewer. ``among`` are the passages to choose from, by default all.
         """
         with self._explained():
-            return self._current_vectors().search(vectors, k, among)
+            return self._vectors.current().search(vectors, k, among)
 
     def search_words(self, expression: str, k: int, among: frozenset[int] | None = None) -> Scores:
         """The ``k`` best passages by BM25 for an FTS5 ``expression``; loads no vectors.
@@ -263,7 +263,7 @@ class Index:
                 document_key = self._catalogue.add_document(source_key, document)
                 for passage, vector in zip(passages, vectors.astype("<f4"), strict=True):
                     self._catalogue.add_passage(document_key, passage, vector.tobytes())
-            self._passages_changed(removed + sum(len(passages) for _, passages, _ in documents))
+            self._vectors.changed(removed + sum(len(passages) for _, passages, _ in documents))
         return removed
 
     def update_source(self, source: SourceState) -> None:
@@ -279,7 +279,7 @@ class Index:
         """Remove a source with its documents; the number of passages removed."""
         with self._changing():
             removed = self._catalogue.remove_source(path)
-            self._passages_changed(removed)
+            self._vectors.changed(removed)
         return removed
 
     def prefer(self, name: str, value: str | None) -> None:
@@ -298,8 +298,8 @@ class Index:
             self._drop_changes()
             raise
         self._manifest = _manifest_of(self._catalogue)
-        if self._unsaved * _SAVE_SHARE > self._catalogue.counts()[2]:
-            self._save_vectors()
+        with self._explained():
+            self._vectors.committed(self._manifest)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -313,81 +313,16 @@ class Index:
                 self._drop_changes()
             raise
 
-    def _passages_changed(self, count: int) -> None:
-        if count:
-            self._unsaved += count
-            self._in_step = False
-
     def _drop_changes(self) -> None:
         self._catalogue.roll_back()
-        # Ids of dropped passages will be given out again: vectors in memory are void.
-        self._vectors = None
-        self._in_step = False
         self._manifest = _manifest_of(self._catalogue)
-
-    # -- vectors ---------------------------------------------------------------------------
-
-    @property
-    def _file(self) -> VectorFile:
-        from ragcli.store.vector_file import VectorFile
-
-        return VectorFile(self.folder)
-
-    def _check_file(self) -> None:
-        """Settle, as the one writer, what earlier writers left of ``vectors.faiss``."""
-        self._file.remove_leftovers()
-        footer = self._file.footer()
-        ours = footer is not None and footer.lineage == self._manifest.lineage
-        if footer is not None and ours and footer.generation > self._manifest.generation:
-            # The catalogue came back from a backup: ids in the file will be given out again.
-            self._file.discard()
-            footer = None
-        if footer is None or not ours or footer.generation != self._manifest.generation:
-            self._in_step = False
-            self._unsaved += 1
-
-    def _current_vectors(self) -> VectorIndex:
-        """The vectors of exactly the passages that the catalogue shows here."""
-        if self._vectors is None:
-            self._vectors = self._load_vectors()
-        self._bring_in_step(self._vectors)
-        return self._vectors
-
-    def _load_vectors(self) -> VectorIndex:
-        from ragcli.store.vectors import VectorIndex
-
-        loaded = self._file.load(self._manifest.lineage, self.fingerprint.dimension)
-        if loaded is not None:
-            vectors, generation = loaded
-            current = generation == self._manifest.generation
-            self._in_step &= current and len(vectors) == self._catalogue.counts()[2]
-            return vectors
-        vectors = VectorIndex(self.fingerprint.dimension)
-        self._in_step = False
-        self._bring_in_step(vectors)
-        if self._lock is None:  # spare the next reader the rebuilding
-            self._file.save(vectors, self._manifest.lineage, self._manifest.generation)
-        return vectors
-
-    def _bring_in_step(self, vectors: VectorIndex) -> None:
-        if not self._in_step:
-            import numpy as np
-
-            wanted = np.fromiter(self._catalogue.passage_ids(), dtype=np.int64)
-            vectors.bring_in_step(wanted, self._catalogue.vectors)
-            self._in_step = True
-
-    def _save_vectors(self) -> None:
-        with self._explained():
-            vectors = self._current_vectors()
-        if self._file.save(vectors, self._manifest.lineage, self._manifest.generation):
-            self._unsaved = 0
+        self._vectors.drop(self._manifest)
 
     def _release(self) -> None:
         if self._closed:
             return
         self._closed = True
-        self._vectors = None
+        self._vectors.drop(self._manifest)
         try:
             self._catalogue.close()
         finally:
