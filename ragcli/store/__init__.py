@@ -11,15 +11,20 @@ from ragcli.store.locate import (
     stored_path,
 )
 from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
+from ragcli.store.vectors.derivation import Derivation
+from ragcli.store.vectors.kinds import check_index_type, check_recall
 
 __all__ = [
     "DEFAULT_FOLDER",
+    "Derivation",
     "EmbeddedDocument",
     "Index",
     "IndexFingerprint",
     "IndexSummary",
     "SourceState",
     "absolute_path",
+    "check_index_type",
+    "check_recall",
     "holds_index",
     "locate_index",
     "stored_path",

@@ -16,7 +16,7 @@ from ragcli.store.lock import WriteLock
 from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
 from ragcli.store.schema import MIGRATIONS
 from ragcli.store.vectors.derived import CHOICE, RECALL, DerivedVectors
-from ragcli.store.vectors.kinds import AUTO, DEFAULT_RECALL
+from ragcli.store.vectors.kinds import AUTO, DEFAULT_RECALL, check_index_type, check_recall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -286,6 +286,23 @@ class Index:
         """Keep a choice for this index, through rebuilds as well; ``None`` forgets it."""
         with self._changing():
             self._catalogue.prefer(name, value)
+
+    def choose(self, index_type: str | None = None, recall: float | None = None) -> None:
+        """Keep which type of index is wanted, and at which recall; ``None`` changes nothing.
+
+        Takes effect when the index is closed, without any embedding. Raises ``UsageError`` as
+        ``check_index_type`` and ``check_recall`` do.
+        """
+        chosen: dict[str, str | None] = {}
+        if index_type is not None:
+            kind = check_index_type(index_type, self.fingerprint.dimension)
+            chosen[CHOICE] = None if kind == AUTO else kind
+        if recall is not None:
+            chosen[RECALL] = str(check_recall(recall))
+        held = self.preferences()
+        for name, value in chosen.items():
+            if held.get(name) != value:
+                self.prefer(name, value)
 
     def commit(self) -> None:
         """Make the changes durable: from here on a kill cannot lose them."""

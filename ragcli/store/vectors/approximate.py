@@ -146,8 +146,7 @@ class ApproximateVectors:
         return min(breadth, self.most_breadth)
 
     def _depth(self, k: int) -> int:
-        core = self._layers[-1]
-        coarse = int(core.sa_code_size()) < self._stored.dimension
+        coarse = _code_bytes(self._layers[-1]) < self._stored.dimension
         per_hit = _COARSE_CANDIDATES_PER_HIT if coarse else _CANDIDATES_PER_HIT
         return min(k * per_hit + _SPARE_CANDIDATES, len(self))
 
@@ -185,6 +184,13 @@ def _parameter(core: FaissIndex) -> str | None:
     if hasattr(core, "nprobe"):
         return "nprobe"
     return "efSearch" if hasattr(core, "hnsw") else None
+
+
+def _code_bytes(core: FaissIndex) -> int:
+    """Bytes that a vector is kept in; 0 when that is not known."""
+    if hasattr(core, "hnsw"):
+        core = load_faiss().downcast_index(core.storage)
+    return int(getattr(core, "code_size", 0))
 
 
 def _merged(first: Scores, second: Scores, k: int) -> Scores:

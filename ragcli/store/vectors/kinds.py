@@ -22,7 +22,7 @@ _PQ_COMPONENTS = 8  # components of a vector that share one byte
 _MEMORY_SHARE = 4
 
 
-def check_choice(choice: str, dimension: int) -> str:
+def check_index_type(choice: str, dimension: int) -> str:
     """The index type as it is kept, when it is a name or FAISS can make an index of it.
 
     Raises ``UsageError`` otherwise.

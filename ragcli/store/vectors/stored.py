@@ -40,11 +40,13 @@ class StoredVectors:
 
     def rows(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those of the ``ids`` that are stored, ascending, and their vectors ``(n, dimension)``."""
-        read = list(self.batches(np.unique(ids)))
-        found = np.concatenate([np.empty(0, np.int64), *(batch for batch, _ in read)])
-        rows = np.concatenate([np.empty((0, self.dimension), np.float32), *(r for _, r in read)])
-        order = np.argsort(found)
-        return found[order], rows[order]
+        wanted = np.unique(ids)
+        rows = np.empty((len(wanted), self.dimension), dtype=np.float32)
+        is_stored = np.zeros(len(wanted), dtype=bool)
+        for batch, vectors in self.batches(wanted):
+            places = np.searchsorted(wanted, batch)
+            rows[places], is_stored[places] = vectors, True
+        return (wanted, rows) if is_stored.all() else (wanted[is_stored], rows[is_stored])
 
     def search(
         self, queries: NDArray[np.float32], k: int, among: frozenset[int] | None = None
