@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ragcli.store.vectors.stored import StoredVectors
 
 EXHAUSTIVE_LIMIT = 10_000
-"""Among so many passages or fewer, a filtered search looks at every one."""
+"""Among so many passages or fewer, a filtered search looks at the stored vectors themselves."""
 
 _SPARE_CANDIDATES = 16
 _CANDIDATES_PER_HIT = 2
@@ -99,14 +99,17 @@ class ApproximateVectors:
     ) -> list[Scores]:
         """As ``FlatVectors.search``, but a few of the best may be missed.
 
-        Never fewer than ``k`` while there are more: then every vector is looked at.
+        Never fewer than ``k`` while there are more: then every vector is looked at. What a filter
+        leaves may all lie far from the query, so that no setting is known to be broad enough:
+        with ``among``, all of these are looked at, few of them exactly.
         """
         queries = checked_queries(queries, k, self._stored.dimension)
         count = len(self) + len(self._recent) if among is None else len(among)
-        if k >= count // 2 or (among is not None and count <= EXHAUSTIVE_LIMIT):
+        if k >= count // 2 or (among is not None and not self._looks_at_all(count)):
             return self._stored.search(queries, k, among)
         recent = self._recent if among is None else self._recent & among
-        results = self.search_at(self._breadth(among), queries, k, among, wide=True)
+        breadth = self.most_breadth if among is not None else self.derivation.setting or 1
+        results = self.search_at(breadth, queries, k, among, wide=True)
         if recent:
             exact = self._stored.search(queries, k, recent)
             results = [_merged(*pair, k) for pair in zip(results, exact, strict=True)]
@@ -138,12 +141,9 @@ class ApproximateVectors:
                 return results
             breadth = min(breadth * _WIDENING, self.most_breadth)
 
-    def _breadth(self, among: frozenset[int] | None) -> int:
-        """The tuned setting, larger for a filter: as many passages that pass it are looked at."""
-        breadth = self.derivation.setting or 1
-        if among is not None:
-            breadth = -(-breadth * len(self) // len(among))
-        return min(breadth, self.most_breadth)
+    def _looks_at_all(self, count: int) -> bool:
+        """Whether the greatest setting looks at all ``count`` that pass a filter, and is faster."""
+        return count > EXHAUSTIVE_LIMIT and self.parameter != "efSearch"
 
     def _depth(self, k: int) -> int:
         coarse = _code_bytes(self._layers[-1]) < self._stored.dimension
