@@ -89,7 +89,7 @@ def status_lines(summary: Summary, folder: Path) -> Iterator[str]:
         "passages": f"{summary.passages} of at most {made_by.max_tokens} tokens",
         "size": byte_size(summary.bytes_on_disk),
         "encoder": f"{made_by.encoder_name} ({made_by.dimension} dimensions, {revision})",
-        "index type": _index_type(summary),
+        "vectors": _index_type(summary),
         "recall@10": _recall(summary),
         "created": _local(summary.created_at),
         "updated": _local(summary.updated_at),

@@ -54,14 +54,14 @@ class Summary:
 def test_a_person_sees_counts_size_and_encoder() -> None:
     lines = list(status_lines(Summary(), Path(".ragcli")))
     assert lines[:8] == [
-        "index       .ragcli",
-        "files       4",
-        "documents   9",
-        "passages    30 of at most 200 tokens",
-        "size        123.5 kB",
-        "encoder     mini␛ (384 dimensions, 0123456789ab)",
-        "index type  flat, chosen automatically",
-        "recall@10   1 (exact)",
+        "index      .ragcli",
+        "files      4",
+        "documents  9",
+        "passages   30 of at most 200 tokens",
+        "size       123.5 kB",
+        "encoder    mini␛ (384 dimensions, 0123456789ab)",
+        "vectors    flat, chosen automatically",
+        "recall@10  1 (exact)",
     ]
 
 
@@ -95,7 +95,7 @@ def test_a_person_sees_the_index_type_and_its_measured_recall(
 ) -> None:
     summary = Summary(index_choice=choice, derivation=made)
     lines = list(status_lines(summary, Path(".ragcli")))[6:8]
-    assert lines == [f"index type  {told[0]}", f"recall@10   {told[1]}"]
+    assert lines == [f"vectors    {told[0]}", f"recall@10  {told[1]}"]
 
 
 def test_a_program_gets_the_type_its_recall_and_its_setting() -> None:
