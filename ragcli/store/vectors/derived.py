@@ -115,7 +115,8 @@ class DerivedVectors:
 
     def _load(self) -> _Derived | StoredVectors:
         def usable(footer: Footer) -> bool:
-            return footer.lineage == self._manifest.lineage
+            ours = footer.lineage == self._manifest.lineage
+            return ours and not (self._writing and self._is_outgrown(footer.derivation))
 
         def mapped(footer: Footer) -> bool:
             current = footer.generation == self._manifest.generation
@@ -199,11 +200,12 @@ class DerivedVectors:
         footer = self._file.footer()
         if footer is None:
             return False
-        made_as, count = footer.derivation, self._catalogue.counts()[2]
-        kind = self._wanted_kind(count, made_as.kind)
-        return not (
-            made_as.needs_building(kind, count) or made_as.needs_tuning(self._wanted_recall())
-        )
+        made_as = footer.derivation
+        return not (self._is_outgrown(made_as) or made_as.needs_tuning(self._wanted_recall()))
+
+    def _is_outgrown(self, made_as: Derivation) -> bool:
+        count = self._catalogue.counts()[2]
+        return made_as.needs_building(self._wanted_kind(count, made_as.kind), count)
 
     def _brought_in_step(self) -> _Derived:
         wanted = self._stored.ids()
