@@ -127,6 +127,18 @@ def test_too_few_passages_are_searched_exactly_until_there_are_enough(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "enough_at"), [("NSG8,Flat", 128), ("OPQ2,IVF2,PQ2x2", 10_000), ("RQ2x2", 10_000)]
+)
+def test_a_type_that_cannot_be_trained_yet_waits_and_says_nothing(
+    tmp_path: Path, bench: Bench, name: str, enough_at: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _write(tmp_path, bench, {"a": 64}, name)
+    assert _derivation(tmp_path).enough_at == enough_at
+    _assert_holds(tmp_path, bench, {"a": 64}, exactly=True)
+    assert capfd.readouterr().err == ""
+
+
 def test_an_index_that_doubled_or_halved_is_trained_anew(tmp_path: Path, bench: Bench) -> None:
     trained = []
     for change in ({"a": 100}, {"b": 60}, {"c": 50}, {"a": 0}, {"b": 0}):
@@ -184,7 +196,8 @@ def test_a_reader_that_opened_before_a_writer_finds_what_was_there_then(
 
 
 @pytest.mark.parametrize(
-    "name", ["IVFx", "IVF8,Bogus", "", "PQ3", "flatt", "IVF8 SQ8", "hnsw32flat"]
+    "name",
+    ["IVFx", "IVF8,Bogus", "", "PQ3", "flatt", "IVF8 SQ8", "IVF0,Flat", "HNSW0", "IVF8,SQ8,RFlat"],
 )
 def test_an_unknown_type_is_refused_with_what_is_possible(name: str) -> None:
     with pytest.raises(UsageError, match="auto, flat, ivf, ivf-pq, hnsw, or a FAISS factory"):

@@ -247,10 +247,13 @@ class DerivedVectors:
             factory = factory_string(kind, len(wanted), dimension)
             faiss_index = empty_index(factory, dimension)
             enough_at = least_passages(faiss_index)
-            if len(wanted) >= enough_at:
-                build(faiss_index, wanted, self._stored)
-                made_as = Derivation(kind, factory, len(wanted))
-                return ApproximateVectors(faiss_index, made_as, self._stored)
+            try:
+                if len(wanted) >= enough_at:
+                    build(faiss_index, wanted, self._stored)
+                    made_as = Derivation(kind, factory, len(wanted))
+                    return ApproximateVectors(faiss_index, made_as, self._stored)
+            except RuntimeError:  # a type that needs more than could be known
+                enough_at = 2 * len(wanted)
         flat = self._flat(derivation=flat_derivation(kind, len(wanted), enough_at))
         flat.bring_in_step(wanted, self._stored)
         return flat

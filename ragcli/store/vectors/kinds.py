@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from contextlib import suppress
 
 from ragcli.errors import UsageError
@@ -17,6 +18,7 @@ FLAT_LIMIT = 50_000
 """So many passages are searched exactly by default: see ``docs/scaling.md`` for the figures."""
 
 _LISTS_PER_ROOT = 4  # the lists of an inverted file: 4 sqrt(n), within FAISS's own advice
+_NOTHING = re.compile(r"[A-Za-z]0(?!\d)")  # FAISS takes IVF0 and HNSW0, and fails later
 _PASSAGES_PER_LIST = 4
 _PQ_COMPONENTS = 8  # components of a vector that share one byte
 _MEMORY_SHARE = 4
@@ -32,13 +34,15 @@ def check_index_type(choice: str, dimension: int) -> str:
     from ragcli.store.vectors.library import load_faiss
 
     faiss = load_faiss()
-    try:
-        faiss.index_factory(dimension, choice, faiss.METRIC_INNER_PRODUCT)
-    except RuntimeError:
+    made = None
+    with suppress(RuntimeError):
+        if not _NOTHING.search(choice):
+            made = faiss.index_factory(dimension, choice, faiss.METRIC_INNER_PRODUCT)
+    if made is None or isinstance(made, faiss.IndexRefine):  # scores are exact without it
         raise UsageError(
             f"no index type {choice!r} for vectors of {dimension} components",
             f"choose one of {', '.join(NAMES)}, or a FAISS factory string such as IVF1024,SQ8",
-        ) from None
+        )
     return choice
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ragcli.store.vectors.stored import StoredVectors
 
 _LEAST_PER_CENTROID = 4
+_LEAST_FOR_OTHERS = 10_000  # where FAISS's own limit cannot be set: 39 for each of 256 centroids
 _MOST_PER_CENTROID = 64  # more makes the lists hardly better and training longer
 _ITERATIONS = 10
 _LEAST_SAMPLE = 1 << 16
@@ -33,7 +34,9 @@ def empty_index(factory: str, dimension: int) -> FaissIndex:
 
 def least_passages(index: FaissIndex) -> int:
     """How many vectors it takes to train this index."""
-    return _LEAST_PER_CENTROID * max(map(_centroids, layers(index)))
+    found = layers(index)
+    least = _LEAST_PER_CENTROID * max(map(_centroids, found))
+    return max(least, _LEAST_FOR_OTHERS) if any(map(_has_own_limit, found)) else least
 
 
 def build(index: FaissIndex, ids: NDArray[np.int64], stored: StoredVectors) -> None:
@@ -48,18 +51,34 @@ def build(index: FaissIndex, ids: NDArray[np.int64], stored: StoredVectors) -> N
 
 def _centroids(layer: FaissIndex) -> int:
     """The most centroids that one k-means of this layer looks for."""
+    lists = int(layer.nlist) if isinstance(layer, load_faiss().IndexIVF) else 1
+    codes = _codes(layer)
+    return max(lists, int(codes.pq.ksub)) if hasattr(codes, "pq") else lists
+
+
+def _codes(layer: FaissIndex) -> FaissIndex:
+    """What keeps the vectors of this layer: of a graph its storage."""
+    return load_faiss().downcast_index(layer.storage) if hasattr(layer, "hnsw") else layer
+
+
+def _has_own_limit(layer: FaissIndex) -> bool:
+    """Whether this layer is trained in a way whose warnings cannot be turned off."""
     faiss = load_faiss()
-    lists = int(layer.nlist) if isinstance(layer, faiss.IndexIVF) else 1
-    return max(lists, int(layer.pq.ksub)) if hasattr(layer, "pq") else lists
+    if isinstance(layer, faiss.IndexPreTransform):
+        steps = (
+            faiss.downcast_VectorTransform(layer.chain.at(i)) for i in range(layer.chain.size())
+        )
+        return any(isinstance(step, (faiss.OPQMatrix, faiss.ITQTransform)) for step in steps)
+    return any(hasattr(_codes(layer), quantizer) for quantizer in ("rq", "lsq", "prq", "plsq"))
 
 
 def _prepare(layer: FaissIndex) -> None:
-    faiss = load_faiss()
-    if isinstance(layer, faiss.IndexIVF):
+    if isinstance(layer, load_faiss().IndexIVF):
         layer.cp.niter = _ITERATIONS
         layer.cp.max_points_per_centroid = _MOST_PER_CENTROID
         layer.cp.min_points_per_centroid = 1  # below it FAISS writes warnings to stderr
-    if hasattr(layer, "pq"):
-        layer.pq.cp.min_points_per_centroid = 1
-    if hasattr(layer, "do_polysemous_training"):
-        layer.do_polysemous_training = False  # minutes, for a way to search that is not used
+    codes = _codes(layer)
+    if hasattr(codes, "pq"):
+        codes.pq.cp.min_points_per_centroid = 1
+    if hasattr(codes, "do_polysemous_training"):
+        codes.do_polysemous_training = False  # minutes, for a way to search that is not used
