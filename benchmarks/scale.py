@@ -9,10 +9,12 @@ length 1; its text is that of the first, its words partly exchanged with those o
 out queries are made in the same way of three passages each.
 
 Every query is a new process. ``store`` opens the index and searches it for the ten nearest of a
-given vector; ``flat peer`` reads a flat FAISS index of the same vectors with ``read_index`` and
-searches that; ``command`` is ``ragcli search`` in the default, hybrid mode. Seconds are medians of
-wall time, megabytes the greatest resident memory of the process, and what a process that only
-imports the same libraries needs stands beside them. Prints one JSON object a line.
+given vector; ``flat_peer`` reads a flat FAISS index of the same vectors with ``read_index`` and
+searches that; ``command_hybrid`` is ``ragcli search`` in the default mode, ``command_dense`` the
+same with ``--mode dense``. Seconds are medians on the clock and on the processor (which other work
+on the machine disturbs less), megabytes the greatest resident memory of the process (Linux tells
+it); ``imports`` is what a process needs that only loads the libraries of ``store``. Prints one JSON
+object a line.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import faiss
 import numpy as np
@@ -56,9 +59,10 @@ import sys
 try:
     {body}
 finally:
+    import os
     status = open("/proc/self/status").read()
     peak = int(status.split("VmHWM:")[1].split()[0])
-    sys.stderr.write(f"\\n{{peak * 1024 / 1e6}}")
+    sys.stderr.write(f"\\n{{sum(os.times()[:2])}} {{peak * 1024 / 1e6}}")
 """
 STORE = """
 import numpy as np; from pathlib import Path; from ragcli.store import Index
@@ -78,6 +82,22 @@ except SystemExit as left:
     if left.code: raise
 """
 IMPORTS = "import numpy, faiss; from ragcli.store import Index"
+
+
+class Cost(NamedTuple):
+    """Seconds on the clock and on the processor, and megabytes, of one process."""
+
+    seconds: float
+    processor_seconds: float
+    megabytes: float
+
+    def rounded(self) -> dict[str, float]:
+        """As it is printed."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "processor_seconds": round(self.processor_seconds, 3),
+            "megabytes": round(self.megabytes),
+        }
 
 
 @dataclass(frozen=True)
@@ -155,8 +175,8 @@ def fill(folder: Path, like: Path, real: Real, count: int, seed: int) -> float:
     return time.perf_counter() - started
 
 
-def derive(folder: Path, kind: str, recall: float) -> tuple[float, float]:
-    """Derive the vectors as another type, in a process of its own: seconds and megabytes."""
+def derive(folder: Path, kind: str, recall: float) -> Cost:
+    """Derive the vectors as another type, in a process of its own."""
     body = (
         "from pathlib import Path; from ragcli.store import Index\n"
         "with Index.open(Path(sys.argv[1])) as index: made_by = index.fingerprint\n"
@@ -168,8 +188,8 @@ def derive(folder: Path, kind: str, recall: float) -> tuple[float, float]:
     return measured(body, str(folder), kind, str(recall))
 
 
-def measured(body: str, *arguments: str) -> tuple[float, float]:
-    """Seconds and greatest resident megabytes of Python code in a new process."""
+def measured(body: str, *arguments: str) -> Cost:
+    """What Python code costs in a new process."""
     code = MEASURED.format(body=body.strip().replace("\n", "\n    "))
     started = time.perf_counter()
     words = [sys.executable, "-c", code, *arguments]
@@ -177,17 +197,15 @@ def measured(body: str, *arguments: str) -> tuple[float, float]:
     if done.returncode:
         raise RuntimeError(done.stderr)
     wall = time.perf_counter() - started
-    return wall, float(done.stderr.splitlines()[-1])
+    processor, megabytes = map(float, done.stderr.splitlines()[-1].split())
+    return Cost(wall, processor, megabytes)
 
 
 def repeated(body: str, *arguments: str) -> dict[str, float]:
     """Medians of several new processes, after one that warms the file cache."""
     measured(body, *arguments)
     runs = [measured(body, *arguments) for _ in range(RUNS)]
-    return {
-        "seconds": round(statistics.median(seconds for seconds, _ in runs), 3),
-        "megabytes": round(statistics.median(megabytes for _, megabytes in runs)),
-    }
+    return Cost(*map(statistics.median, zip(*runs, strict=True))).rounded()
 
 
 def command(folder: Path, *options: str) -> dict[str, float]:
@@ -223,7 +241,7 @@ def report(
     folder: Path, peer: Path, kind: str, asked: float, queries: Vectors
 ) -> dict[str, object]:
     """Derive one type of index and measure it."""
-    seconds, megabytes = derive(folder, kind, asked)
+    cost = derive(folder, kind, asked)
     with Index.open(folder) as index:
         summary = index.summary()
     made_as = summary.derivation
@@ -234,7 +252,7 @@ def report(
         "passages": summary.passages,
         "type": kind,
         "derivation": made_as and json.loads(made_as.to_json()),
-        "derive": {"seconds": round(seconds, 1), "megabytes": round(megabytes)},
+        "derive": cost.rounded(),
         "vectors_megabytes": round((folder / "vectors.faiss").stat().st_size / 1e6),
         "catalogue_megabytes": round((folder / "catalogue.sqlite").stat().st_size / 1e6),
         "imports": repeated(IMPORTS),
