@@ -1,7 +1,7 @@
 """How time, memory and recall grow with the number of passages, beside FAISS's exact search.
 
     python benchmarks/scale.py --sizes 10000 100000 [--corpus PATH ...] [--folder DIR] [--seed 0]
-                               [--types auto flat ...] [--recall 0.95] [--keep]
+                               [--types auto flat ...] [--recall 0.95] [--runs 5] [--keep]
 
 Indexes the corpus (``sample_corpus/`` by default) with ``ragcli index``, then makes larger indexes
 of it: a vector is that of one real passage moved some way towards that of another, with noise, at
@@ -47,7 +47,6 @@ TOWARDS = 0.5  # at most so far towards the other vector
 NOISE = 0.02  # of each component; the nearest neighbours are then as far away as real ones
 MIXED = (1.0, 0.7, 0.7)
 QUERIES = 200
-RUNS = 5
 K = 10
 PASSAGES_PER_DOCUMENT = 20
 DOCUMENTS_PER_COMMIT = 500
@@ -201,16 +200,16 @@ def measured(body: str, *arguments: str) -> Cost:
     return Cost(wall, processor, megabytes)
 
 
-def repeated(body: str, *arguments: str) -> dict[str, float]:
+def repeated(runs: int, body: str, *arguments: str) -> dict[str, float]:
     """Medians of several new processes, after one that warms the file cache."""
     measured(body, *arguments)
-    runs = [measured(body, *arguments) for _ in range(RUNS)]
-    return Cost(*map(statistics.median, zip(*runs, strict=True))).rounded()
+    costs = [measured(body, *arguments) for _ in range(runs)]
+    return Cost(*map(statistics.median, zip(*costs, strict=True))).rounded()
 
 
-def command(folder: Path, *options: str) -> dict[str, float]:
+def command(runs: int, folder: Path, *options: str) -> dict[str, float]:
     """The same of ``ragcli search``."""
-    return repeated(COMMAND, QUESTION, "--json", "--index", str(folder), *options)
+    return repeated(runs, COMMAND, QUESTION, "--json", "--index", str(folder), *options)
 
 
 def recall(folder: Path, peer: Path, queries: Vectors) -> dict[str, float]:
@@ -238,16 +237,20 @@ def recall(folder: Path, peer: Path, queries: Vectors) -> dict[str, float]:
 
 
 def report(
-    folder: Path, peer: Path, kind: str, asked: float, queries: Vectors
+    folder: Path, peer: Path, kind: str, given: argparse.Namespace, queries: Vectors
 ) -> dict[str, object]:
     """Derive one type of index and measure it."""
-    cost = derive(folder, kind, asked)
+    runs = given.runs
+    cost = derive(folder, kind, given.recall)
     with Index.open(folder) as index:
         summary = index.summary()
     made_as = summary.derivation
     query = folder / "query.npy"
     np.save(query, queries[:1])
-    store, flat = repeated(STORE, str(folder), str(query)), repeated(PEER, str(peer), str(query))
+    store, flat = (
+        repeated(runs, STORE, str(folder), str(query)),
+        repeated(runs, PEER, str(peer), str(query)),
+    )
     return {
         "passages": summary.passages,
         "type": kind,
@@ -255,12 +258,12 @@ def report(
         "derive": cost.rounded(),
         "vectors_megabytes": round((folder / "vectors.faiss").stat().st_size / 1e6),
         "catalogue_megabytes": round((folder / "catalogue.sqlite").stat().st_size / 1e6),
-        "imports": repeated(IMPORTS),
+        "imports": repeated(runs, IMPORTS),
         "store": store,
         "flat_peer": flat,
         "flat_peer_ratio": round(flat["seconds"] / store["seconds"], 2),
-        "command_hybrid": command(folder),
-        "command_dense": command(folder, "--mode", "dense"),
+        "command_hybrid": command(runs, folder),
+        "command_dense": command(runs, folder, "--mode", "dense"),
         **recall(folder, peer, queries),
     }
 
@@ -274,6 +277,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--types", nargs="+", default=["auto"])
     parser.add_argument("--recall", type=float, default=0.95)
+    parser.add_argument("--runs", type=int, default=5, help="processes that a median is taken of")
     parser.add_argument("--keep", action="store_true", help="keep the indexes that were made")
     return parser.parse_args()
 
@@ -296,7 +300,7 @@ def main() -> int:
             shutil.copyfile(made / "vectors.faiss", peer)
             sys.stdout.write(json.dumps({"passages": size, "fill_seconds": round(seconds)}) + "\n")
         for kind in given.types:
-            line = report(made, peer, kind, given.recall, queries)
+            line = report(made, peer, kind, given, queries)
             sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
         if not given.keep:
