@@ -25,7 +25,10 @@ from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text("utf-8")
 GUIDE = (PROJECT / "docs" / "guide.md").read_text("utf-8")
-PAGES = ["README.md", "docs/guide.md", "docs/how-it-works.md"]
+PAGES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("guide", "how-it-works", "scaling", "evaluation")),
+]
 
 HOME = "/home/you/ragcli"
 """Stands in the README for the folder that a person works in."""

@@ -42,6 +42,23 @@ def index(
             metavar="FIELD", help="Field of a record that holds its text. [default: text]"
         ),
     ] = None,
+    index_type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE",
+            help="How vectors are searched: flat (exactly); ivf, ivf-pq or hnsw (fast, missing a "
+            "few); auto (flat up to 50,000 passages, then ivf); or a FAISS factory string such as "
+            "IVF1024,SQ8. Kept for later runs. [default: auto]",
+        ),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="How many of the ten nearest passages a type that is not exact is tuned to find. "
+            "Kept for later runs. [default: 0.95]",
+        ),
+    ] = None,
     rebuild: Annotated[
         bool,
         typer.Option("--rebuild", help="Embed everything anew, also what is in the index already."),
@@ -69,6 +86,8 @@ def index(
             folder_to_write(settings.index, environment.cwd),
             encoder_name=settings.encoder,
             fields=RecordFields(id_field, title_field, text_field),
+            index_type=index_type,
+            recall=recall,
             rebuild=rebuild,
             seen_from=environment.cwd,
             progress=show,

@@ -23,6 +23,8 @@ from ragcli.store import (
     Index,
     SourceState,
     absolute_path,
+    check_index_type,
+    check_recall,
     locate_index,
     stored_path,
 )
@@ -69,6 +71,8 @@ def index_paths(
     *,
     encoder_name: str | None = None,
     fields: RecordFields = RecordFields(),
+    index_type: str | None = None,
+    recall: float | None = None,
     rebuild: bool = False,
     seen_from: Path | None = None,
     progress: Callable[[IndexProgress], None] = lambda _: None,
@@ -77,11 +81,13 @@ def index_paths(
 
     Files that did not change are skipped, changed ones replaced, and those that vanished
     beneath ``paths`` removed. ``rebuild`` embeds everything anew, also what the index holds from
-    elsewhere. Record fields that are not named stay those a file was last read with. Paths of
-    problems are shown from ``seen_from``, the current folder by default.
+    elsewhere. Record fields that are not named stay those a file was last read with. So do the
+    ``index_type`` (a name or a FAISS factory string) and the ``recall`` that it is tuned to. Paths
+    of problems are shown from ``seen_from``, the current folder by default.
 
-    Raises ``UsageError`` when there is nothing to index, ``IndexMismatchError`` when another
-    encoder made the index, ``IndexBusyError`` while another process writes.
+    Raises ``UsageError`` when there is nothing to index or no such index type,
+    ``IndexMismatchError`` when another encoder made the index, ``IndexBusyError`` while another
+    process writes.
     """
     started = time.monotonic()
     folder, roots = folder.resolve(), [path.resolve() for path in paths]
@@ -90,8 +96,10 @@ def index_paths(
         if earlier is None and not files:
             raise _nothing_to_index(paths, problems)
         embedder = _embedder(earlier, encoder_name, rebuild)
+        _check_choices(embedder, index_type, recall)
         before = earlier.summary().passages if earlier else 0
         with Index.create_or_open(folder, embedder.index_fingerprint, rebuild=rebuild) as index:
+            index.choose(index_type, recall)
             writer = Writer(index, embedder, Meter(progress))
             run = _Run(index, earlier if rebuild else None, writer, fields, _shower(seen_from))
             run.update(files)
@@ -160,6 +168,14 @@ def _embedder(earlier: Index | None, requested: str | None, rebuild: bool) -> Em
     if not rebuild:
         check_requested(earlier.fingerprint, requested)
     return Embedder(requested or earlier.fingerprint.encoder_name)
+
+
+def _check_choices(embedder: Embedder, index_type: str | None, recall: float | None) -> None:
+    """Refuse what cannot be meant before anything is read or written."""
+    if index_type is not None:
+        check_index_type(index_type, embedder.index_fingerprint.dimension)
+    if recall is not None:
+        check_recall(recall)
 
 
 class _Run:

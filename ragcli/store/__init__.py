@@ -11,16 +11,21 @@ from ragcli.store.locate import (
     stored_path,
 )
 from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
+from ragcli.store.vectors.derivation import Derivation
+from ragcli.store.vectors.kinds import check_index_type, check_recall
 from ragcli.store.words import stem_counts
 
 __all__ = [
     "DEFAULT_FOLDER",
+    "Derivation",
     "EmbeddedDocument",
     "Index",
     "IndexFingerprint",
     "IndexSummary",
     "SourceState",
     "absolute_path",
+    "check_index_type",
+    "check_recall",
     "holds_index",
     "locate_index",
     "stem_counts",

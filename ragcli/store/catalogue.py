@@ -335,9 +335,13 @@ class Catalogue:
         for passage_id, document_id, path, is_record in rows:
             yield passage_id, _from_sql(document_id), _from_sql(path), bool(is_record)
 
-    def passage_ids(self) -> Iterator[int]:
-        """All passage ids, unsorted; read from an index, without touching texts or vectors."""
-        for row in self._connection.execute("SELECT passage_id FROM passages"):
+    def passage_ids(self, above: int | None = None) -> Iterator[int]:
+        """All passage ids, or those above a number, unsorted; touches no vectors.
+
+        All of them are read from an index that holds no texts either.
+        """
+        limit, values = ("", ()) if above is None else (" WHERE passage_id > ?", (above,))
+        for row in self._connection.execute(f"SELECT passage_id FROM passages{limit}", values):
             yield row[0]
 
     def spread_passage_ids(self, count: int) -> list[int]:

@@ -15,6 +15,8 @@ from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.lock import WriteLock
 from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
 from ragcli.store.schema import MIGRATIONS
+from ragcli.store.vectors.derived import CHOICE, RECALL, DerivedVectors
+from ragcli.store.vectors.kinds import AUTO, DEFAULT_RECALL, check_index_type, check_recall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,14 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragcli.store.vector_file import VectorFile
-    from ragcli.store.vectors import VectorIndex
-
 EmbeddedDocument = tuple[Document, Sequence[Passage], "NDArray[np.float32]"]
 """A document, its passages, and their vectors ``(n_passages, dimension)`` of unit length."""
 
 _MEAN_SAMPLE = 1024  # a query's mean cosine to them is within .01 of that to all passages
-_SAVE_SHARE = 8  # while writing, vectors.faiss is saved when 1/8 of it changed: linear in total
 
 
 class Index:
@@ -50,9 +48,7 @@ class Index:
         self._catalogue = catalogue
         self._manifest = manifest
         self._lock = lock
-        self._vectors: VectorIndex | None = None
-        self._in_step = True  # the vectors in memory, or the file of this generation, are complete
-        self._unsaved = 0  # passages added or removed since vectors.faiss was last in step
+        self._vectors = DerivedVectors(folder, catalogue, manifest, writing=lock is not None)
         self._closed = False
         self._frequencies: dict[str, int] = {}  # counted so far: to count walks a stem's passages
         self._passage_count: int | None = None
@@ -92,7 +88,7 @@ class Index:
                 with explained(folder / CATALOGUE_NAME):
                     manifest = _prepare(folder, catalogue, fingerprint, rebuild=rebuild)
                 index = cls(folder, catalogue, manifest, lock)
-                index._check_file()
+                index._vectors.settle()
             except BaseException:
                 catalogue.close()
                 raise
@@ -136,8 +132,8 @@ class Index:
             if self._lock is not None:
                 if self._catalogue.has_changes:
                     self._drop_changes()
-                if self._unsaved:
-                    self._save_vectors()
+                with self._explained():
+                    self._vectors.save_if_due()
         finally:
             self._release()
 
@@ -153,6 +149,8 @@ class Index:
         with self._explained():
             manifest = self._manifest if self._lock is None else _manifest_of(self._catalogue)
             sources, documents, passages = self._catalogue.counts()
+            preferences = self._catalogue.preferences()
+            derivation = self._vectors.derivation()
         return IndexSummary(
             sources=sources,
             documents=documents,
@@ -162,6 +160,9 @@ class Index:
             created_at=manifest.created_at,
             updated_at=manifest.updated_at,
             schema_version=len(MIGRATIONS),
+            index_choice=preferences.get(CHOICE, AUTO),
+            requested_recall=float(preferences.get(RECALL, DEFAULT_RECALL)),
+            derivation=derivation,
         )
 
     def preferences(self) -> dict[str, str]:
@@ -242,7 +243,7 @@ class Index:
         than ``k`` when there are fewer. ``among`` are the passages to choose from, by default all.
         """
         with self._explained():
-            return self._current_vectors().search(vectors, k, among)
+            return self._vectors.current().search(vectors, k, among)
 
     def search_words(self, expression: str, k: int, among: frozenset[int] | None = None) -> Scores:
         """The ``k`` best passages by BM25 for an FTS5 ``expression``; loads no vectors.
@@ -293,7 +294,7 @@ class Index:
                 document_key = self._catalogue.add_document(source_key, document)
                 for passage, vector in zip(passages, vectors.astype("<f4"), strict=True):
                     self._catalogue.add_passage(document_key, passage, vector.tobytes())
-            self._passages_changed(removed + sum(len(passages) for _, passages, _ in documents))
+            self._vectors.changed(removed + sum(len(passages) for _, passages, _ in documents))
         return removed
 
     def update_source(self, source: SourceState) -> None:
@@ -309,13 +310,30 @@ class Index:
         """Remove a source with its documents; the number of passages removed."""
         with self._changing():
             removed = self._catalogue.remove_source(path)
-            self._passages_changed(removed)
+            self._vectors.changed(removed)
         return removed
 
     def prefer(self, name: str, value: str | None) -> None:
         """Keep a choice for this index, through rebuilds as well; ``None`` forgets it."""
         with self._changing():
             self._catalogue.prefer(name, value)
+
+    def choose(self, index_type: str | None = None, recall: float | None = None) -> None:
+        """Keep which type of index is wanted, and at which recall; ``None`` changes nothing.
+
+        Takes effect when the index is closed, without any embedding. Raises ``UsageError`` as
+        ``check_index_type`` and ``check_recall`` do.
+        """
+        chosen: dict[str, str | None] = {}
+        if index_type is not None:
+            kind = check_index_type(index_type, self.fingerprint.dimension)
+            chosen[CHOICE] = None if kind == AUTO else kind
+        if recall is not None:
+            chosen[RECALL] = str(check_recall(recall))
+        held = self.preferences()
+        for name, value in chosen.items():
+            if held.get(name) != value:
+                self.prefer(name, value)
 
     def commit(self) -> None:
         """Make the changes durable: from here on a kill cannot lose them."""
@@ -328,13 +346,14 @@ class Index:
             self._drop_changes()
             raise
         self._manifest = _manifest_of(self._catalogue)
-        if self._unsaved * _SAVE_SHARE > self._catalogue.counts()[2]:
-            self._save_vectors()
+        with self._explained():
+            self._vectors.committed(self._manifest)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
         if self._lock is None:
             raise ValueError("the index was opened for reading")
+        self._forget_counts()
         try:
             with self._explained(), self._catalogue.changing():
                 yield
@@ -347,83 +366,17 @@ class Index:
         self._frequencies.clear()
         self._passage_count = None
 
-    def _passages_changed(self, count: int) -> None:
-        self._forget_counts()
-        if count:
-            self._unsaved += count
-            self._in_step = False
-
     def _drop_changes(self) -> None:
         self._catalogue.roll_back()
         self._forget_counts()
-        # Ids of dropped passages will be given out again: vectors in memory are void.
-        self._vectors = None
-        self._in_step = False
         self._manifest = _manifest_of(self._catalogue)
-
-    # -- vectors ---------------------------------------------------------------------------
-
-    @property
-    def _file(self) -> VectorFile:
-        from ragcli.store.vector_file import VectorFile
-
-        return VectorFile(self.folder)
-
-    def _check_file(self) -> None:
-        """Settle, as the one writer, what earlier writers left of ``vectors.faiss``."""
-        self._file.remove_leftovers()
-        footer = self._file.footer()
-        ours = footer is not None and footer.lineage == self._manifest.lineage
-        if footer is not None and ours and footer.generation > self._manifest.generation:
-            # The catalogue came back from a backup: ids in the file will be given out again.
-            self._file.discard()
-            footer = None
-        if footer is None or not ours or footer.generation != self._manifest.generation:
-            self._in_step = False
-            self._unsaved += 1
-
-    def _current_vectors(self) -> VectorIndex:
-        """The vectors of exactly the passages that the catalogue shows here."""
-        if self._vectors is None:
-            self._vectors = self._load_vectors()
-        self._bring_in_step(self._vectors)
-        return self._vectors
-
-    def _load_vectors(self) -> VectorIndex:
-        from ragcli.store.vectors import VectorIndex
-
-        loaded = self._file.load(self._manifest.lineage, self.fingerprint.dimension)
-        if loaded is not None:
-            vectors, generation = loaded
-            current = generation == self._manifest.generation
-            self._in_step &= current and len(vectors) == self._catalogue.counts()[2]
-            return vectors
-        vectors = VectorIndex(self.fingerprint.dimension)
-        self._in_step = False
-        self._bring_in_step(vectors)
-        if self._lock is None:  # spare the next reader the rebuilding
-            self._file.save(vectors, self._manifest.lineage, self._manifest.generation)
-        return vectors
-
-    def _bring_in_step(self, vectors: VectorIndex) -> None:
-        if not self._in_step:
-            import numpy as np
-
-            wanted = np.fromiter(self._catalogue.passage_ids(), dtype=np.int64)
-            vectors.bring_in_step(wanted, self._catalogue.vectors)
-            self._in_step = True
-
-    def _save_vectors(self) -> None:
-        with self._explained():
-            vectors = self._current_vectors()
-        if self._file.save(vectors, self._manifest.lineage, self._manifest.generation):
-            self._unsaved = 0
+        self._vectors.drop(self._manifest)
 
     def _release(self) -> None:
         if self._closed:
             return
         self._closed = True
-        self._vectors = None
+        self._vectors.drop(self._manifest)
         try:
             self._catalogue.close()
         finally:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ragcli.store.vectors.derivation import Derivation
+
 
 @dataclass(frozen=True, slots=True)
 class IndexFingerprint:
@@ -59,7 +61,11 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class IndexSummary:
-    """What ``status`` tells; times are in UTC, ``bytes_on_disk`` counts the whole folder."""
+    """What ``status`` tells; times are in UTC, ``bytes_on_disk`` counts the whole folder.
+
+    ``index_choice`` is the type of index that was chosen and ``requested_recall`` the recall@10;
+    ``derivation`` tells what the vectors are, ``None`` when they have not been derived yet.
+    """
 
     sources: int
     documents: int
@@ -69,3 +75,6 @@ class IndexSummary:
     created_at: datetime
     updated_at: datetime
     schema_version: int
+    index_choice: str
+    requested_recall: float
+    derivation: Derivation | None

@@ -181,6 +181,27 @@ def test_status_for_a_person_and_for_a_program(run: Run, indexed: Path) -> None:
     assert status["bytes"] > 0
 
 
+def test_status_tells_the_index_type_its_recall_and_the_tuned_setting(
+    run: Run, indexed: Path
+) -> None:
+    assert "vectors    flat, chosen automatically\nrecall@10  1 (exact)\n" in run("status").out
+    (indexed / "rows.csv").write_text("text\n" + "".join(f"row {i}\n" for i in range(9)), "utf-8")
+    assert run("index", ".", "-q", "--index-type", "HNSW8,Flat", "--recall", "0.9").code == 0
+    told = run("status").out
+    assert "vectors    HNSW8,Flat, as chosen\nrecall@10  1.000 at efSearch 1 (0.9 " in told
+    vectors = json.loads(run("status", "--json").out)["vectors"]
+    assert (vectors["type"], vectors["choice"]) == ("HNSW8,Flat", "HNSW8,Flat")
+    assert (vectors["measured_recall"], vectors["requested_recall"]) == (1.0, 0.9)
+    assert (vectors["parameter"], vectors["setting"]) == ("efSearch", 1)
+
+
+def test_an_unknown_index_type_is_refused_with_what_is_possible(run: Run, indexed: Path) -> None:
+    finished = run("index", ".", "--index-type", "fastest")
+    assert (finished.code, finished.out) == (2, "")
+    assert "no index type 'fastest'" in finished.err
+    assert "auto, flat, ivf, ivf-pq, hnsw, or a FAISS factory string such as" in finished.err
+
+
 def test_a_document_cannot_steer_the_terminal(run: Run, indexed: Path) -> None:
     (indexed / "evil.txt").write_text("Zebras \x1b]0;owned\x07 gallop.\n", "utf-8")
     run("index", ".", "-q")

@@ -178,6 +178,30 @@ def test_another_encoder_is_refused_before_it_is_loaded(corpus: Path) -> None:
         list(search(corpus / ".ragcli", [Query("q")], encoder_name="another/model"))
 
 
+def test_another_index_type_needs_no_embedding_and_is_kept(corpus: Path) -> None:
+    for number in range(5):
+        (corpus / f"{number}.txt").write_text(f"Number {number} is a number.\n", "utf-8")
+    _update(corpus)
+    report = _update(corpus, index_type="HNSW", recall=0.9)
+    assert report.passages_added == 0
+    for _ in range(2):
+        with Index.open(corpus / ".ragcli") as index:
+            made_as = index.summary().derivation
+        assert made_as is not None
+        assert (made_as.kind, made_as.requested_recall) == ("hnsw", 0.9)
+        _update(corpus)
+    assert _best(corpus, "heating maintenance") == "docs/boiler.txt"
+
+
+@pytest.mark.parametrize("choice", [{"index_type": "IVF,what"}, {"recall": 2.0}])
+def test_a_choice_that_cannot_be_meant_is_refused_before_anything_is_written(
+    corpus: Path, choice: dict[str, object]
+) -> None:
+    with pytest.raises(UsageError):
+        _update(corpus, **choice)
+    assert not (corpus / ".ragcli").exists()
+
+
 def test_nothing_to_index_makes_no_index(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     with pytest.raises(UsageError, match="nothing to index"):
