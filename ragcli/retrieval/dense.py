@@ -1,4 +1,4 @@
-"""Dense retrieval: the passages whose vectors lie nearest to the query's, by exact cosine."""
+"""Dense retrieval: the passages whose vectors lie nearest to the query's, by cosine."""
 
 from __future__ import annotations
 
