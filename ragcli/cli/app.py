@@ -18,14 +18,14 @@ from ragcli.cli.overview import OVERVIEW
 from ragcli.cli.search import search
 from ragcli.cli.status import status
 from ragcli.cli.tune import tune
+from ragcli.config import ENVIRONMENT_PREFIX, KEYS
 
 EPILOG = (
     "Exit codes: 0 found or done, 1 nothing found, 2 usage or expected error, 3 finished but some "
     "inputs failed, 70 a bug in ragcli, 130 interrupted. A setting is taken from its flag, else "
-    "from RAGCLI_INDEX, RAGCLI_K, RAGCLI_ENCODER, RAGCLI_MODE, RAGCLI_FUSION, "
-    "RAGCLI_DENSE_WEIGHT, RAGCLI_MIN_SCORE, RAGCLI_MIN_CONFIDENCE, RAGCLI_ATTRIBUTION, else from "
-    "ragcli.toml in the current folder or above (keys: index, k, encoder, mode, fusion, "
-    "dense_weight, min_score, min_confidence, attribution), else from what the index was tuned to."
+    f"from {', '.join(ENVIRONMENT_PREFIX + key.upper() for key in KEYS)}, else from "
+    f"ragcli.toml in the current folder or above (keys: {', '.join(KEYS)}), else from what the "
+    "index was tuned to."
 )
 
 

@@ -115,7 +115,7 @@ def ask(
     )
     options = replace(
         _options(settings, environment, context_file, heads=heads),
-        ranking=ranking_of(settings, per_document=per_document, diversity=diversity),
+        ranking=ranking_of(settings, rerank=rerank, per_document=per_document, diversity=diversity),
         filters=filters_of(environment, path, condition),
     )
     writer = None if as_json or questions else _writer(environment, options)

@@ -117,11 +117,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a l
 
 
 def ranking_of(
-    settings: Settings, *, per_document: int | None = None, diversity: float = 0.0
+    settings: Settings,
+    *,
+    rerank: bool | None = None,
+    per_document: int | None = None,
+    diversity: float = 0.0,
 ) -> Ranking:
     """How passages are to be ranked; raises ``UsageError`` for an unknown mode or fusion.
 
     Fusion and weight stay open where no setting names them: the index may know better ones.
+    ``rerank`` is the flag; a setting to rerank is meant for hybrid mode alone.
     """
     from ragcli.retrieval.search import Ranking
 
@@ -130,7 +135,7 @@ def ranking_of(
         settings.mode or default.mode,
         settings.fusion,
         settings.dense_weight,
-        rerank=bool(settings.rerank),
+        rerank=bool(settings.rerank) and (bool(rerank) or settings.mode in {None, default.mode}),
         per_document=per_document,
         diversity=diversity,
     )

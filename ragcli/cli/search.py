@@ -151,7 +151,9 @@ def search(
             locate_index(settings.index, environment.cwd),
             asked,
             k=settings.k,
-            ranking=ranking_of(settings, per_document=per_document, diversity=diversity),
+            ranking=ranking_of(
+                settings, rerank=rerank, per_document=per_document, diversity=diversity
+            ),
             filters=filters_of(environment, path, condition),
             min_score=settings.min_score,
             encoder_name=settings.encoder,

@@ -49,6 +49,7 @@ class ExternalEncoder:
             return []
         tokens = self._model.encode(
             list(texts),
+            prompt="",
             output_value="token_embeddings",
             convert_to_numpy=False,
             show_progress_bar=False,

@@ -17,8 +17,11 @@ from ragcli.records import StoredPassage
 if TYPE_CHECKING:
     from ragcli.store import Index
 
-LEAST_WORDS = 5
-"""Passages with fewer words, such as a bare heading, leave nothing to ask about."""
+LEAST_WORDS, LEAST_CHARACTERS = 5, 40
+"""Passages with less of both, such as a bare heading, leave nothing to ask about.
+
+Some languages set no blanks between words.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ def _of_file(
     of_document: Counter[str] = Counter()
     ranked = []
     for number, stored in enumerate(passages):
-        if len(stored.passage.text.split()) < LEAST_WORDS:
+        text = stored.passage.text
+        if len(text.split()) < LEAST_WORDS and len(text.strip()) < LEAST_CHARACTERS:
             continue
         heading = (stored.document_id, stored.passage.heading)
         ranked.append((of_heading[heading], of_document[stored.document_id], number))

@@ -23,6 +23,8 @@ DENSE_WEIGHT = 0.5
 RRF_K = 60
 """Constant of reciprocal rank fusion: the greater, the less the first ranks stand out."""
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Sides:
@@ -39,11 +41,17 @@ class Sides:
 
 
 def normalise(scores: Sequence[tuple[int, float]], floor: float = 0.0) -> dict[int, float]:
-    """Scores brought to [0, 1]: ``floor`` and what lies below it gives 0, the greatest 1."""
+    """Scores brought to [0, 1]: ``floor`` and what lies below it gives 0, the greatest 1.
+
+    Where the greatest is the floor itself, as in an index of one passage, it gives 1.
+    """
     if not scores:
         return {}
-    span = max(score for _, score in scores) - floor
-    if span <= 0:
+    greatest = max(score for _, score in scores)
+    span = greatest - floor
+    if abs(span) <= _ROUNDING:
+        return {key: float(score >= greatest - _ROUNDING) for key, score in scores}
+    if span < 0:
         return dict.fromkeys((key for key, _ in scores), 0.0)
     return {key: max((score - floor) / span, 0.0) for key, score in scores}
 
@@ -85,8 +93,13 @@ FUSIONS: Mapping[str, Callable[[Sides, float], dict[int, float]]] = {
 
 
 def fuse(sides: Sides, fusion: str, weight: float) -> Scores:
-    """Fuse by one of ``FUSIONS``, best first; equal scores stand by passage id."""
-    return best_first(FUSIONS[fusion](sides, weight))
+    """Fuse by one of ``FUSIONS``, best first.
+
+    Equal scores stand by cosine, so that what lies below the floor keeps an order, then by id.
+    """
+    fused = FUSIONS[fusion](sides, weight)
+    cosines = dict((*sides.dense, *sides.added))
+    return sorted(fused.items(), key=lambda item: (-item[1], -cosines.get(item[0], -1.0), item[0]))
 
 
 def best_first(scores: Mapping[int, float]) -> Scores:

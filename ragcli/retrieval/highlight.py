@@ -7,7 +7,7 @@ query look for their like in each sentence. Without one, from shared words.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ STEM_LETTERS = 5
 LEAST_COSINE = 0.55
 """From here on a word of the passage matches a word of the query."""
 
+_ENCODED_TOGETHER = 32  # texts, whose token states are in memory at once
 _WORD = re.compile(r"\w+")
 _Span = tuple[int, int]
 
@@ -35,15 +36,15 @@ _Span = tuple[int, int]
 def highlight_by_attention(
     encoder: Encoder, query: str, words: WordWeights, texts: Sequence[str]
 ) -> list[Highlight]:
-    """Highlight each text, encoding all in one go; ``words`` are the query's telling ones.
+    """Highlight each text, encoding many in one go; ``words`` are the query's telling ones.
 
     Headings and labels count only in a text that has nothing else: they often repeat the query.
     A text without sentences gives the empty span ``(0, 0)``.
     """
-    asked, *passages = encoder.encode_tokens([query, *texts])
+    (asked,) = encoder.encode_tokens([query])
     tokens = query_tokens(asked, words)
     found = []
-    for text, passage in zip(texts, passages, strict=True):
+    for text, passage in zip(texts, _encoded(encoder, texts), strict=True):
         cosines = attend(tokens, passage)
         scores = {
             span: float(tokens.weights @ cosines[:, _inside(passage, span)].max(axis=1, initial=-1))
@@ -84,6 +85,11 @@ def highlight_by_words(query: str, texts: Sequence[str]) -> list[Highlight]:
         sentence = max(n_stems, key=n_stems.__getitem__, default=(0, 0))
         found.append(Highlight(sentence, tuple(matched.get(sentence, ()))))
     return found
+
+
+def _encoded(encoder: Encoder, texts: Sequence[str]) -> Iterator[TokenStates]:
+    for first in range(0, len(texts), _ENCODED_TOGETHER):
+        yield from encoder.encode_tokens(texts[first : first + _ENCODED_TOGETHER])
 
 
 def _inside(passage: TokenStates, span: _Span) -> NDArray[np.bool_]:

@@ -16,16 +16,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ragcli.corpus.sentences import sentence_spans
+from ragcli.encoder import TokenStates
 from ragcli.records import PartialScore, Scores
 from ragcli.retrieval.dense import text_to_encode
 from ragcli.retrieval.feedback import WidenedQuery, add_terms, widen
 from ragcli.retrieval.fusion import Sides, best_first, fuse
-from ragcli.retrieval.interaction import QueryTokens, interaction_score, query_tokens
+from ragcli.retrieval.interaction import (
+    QueryTokens,
+    interaction_score,
+    query_tokens,
+    sentence_score,
+    word_score,
+)
 from ragcli.retrieval.lexical import score_lexical
 from ragcli.retrieval.terms import word_weights
 
 if TYPE_CHECKING:
-    from ragcli.encoder import Encoder, TokenStates
+    from ragcli.encoder import Encoder
     from ragcli.store import Index
 
 DENSE, LEXICAL, FUSED, RERANK = "dense", "lexical", "fused", "rerank"
@@ -34,10 +42,13 @@ DEPTH = 200
 """Passages of each retriever that are fused."""
 RERANKED = 20
 """Passages that are scored by late interaction."""
-INTERACTION_WEIGHT = 0.6
+INTERACTION_WEIGHT = 0.8
 """Share of late interaction in the score of a reranked passage, the fused one having the rest."""
 WIDER_INTERACTION_WEIGHT = 0.4
 """The same after feedback, to which late interaction has added its part already."""
+
+
+_ENCODED_TOGETHER = 64  # passages; their states are then kept in half the bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,7 @@ class HybridSearch:
         self._among = among
         self._vectors = encoder.encode_queries(queries)
         self._mean = index.mean_vector()
-        self._states: dict[int, TokenStates] = {}
+        self._states: dict[int, tuple[TokenStates, list[tuple[int, int]]]] = {}
 
     def rank(self, depth: int) -> list[tuple[Trail, Scores]]:
         """For each query what the stages said, and the ranking of all that was found.
@@ -165,11 +176,23 @@ class HybridSearch:
         heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
         new = sorted({key for head in heads for key in head} - self._states.keys())
         texts = [text_to_encode(p.title, p.passage) for p in self._index.passages(new)]
-        self._states.update(zip(new, self._encoder.encode_tokens(texts), strict=True))
+        for first in range(0, len(new), _ENCODED_TOGETHER):
+            some = slice(first, first + _ENCODED_TOGETHER)
+            encoded = self._encoder.encode_tokens(texts[some])
+            for key, text, tokens in zip(new[some], texts[some], encoded, strict=True):
+                halved = TokenStates(tokens.states.astype(np.float16), tokens.spans)
+                self._states[key] = halved, sentence_spans(text)
         return [
-            {key: interaction_score(query, self._states[key]) for key in head}
-            for query, head in zip(self._query_tokens, heads, strict=True)
+            {key: self._score(tokens, vector, key) for key in head}
+            for tokens, vector, head in zip(self._query_tokens, self._vectors, heads, strict=True)
         ]
+
+    def _score(self, tokens: QueryTokens, vector: NDArray[np.float32], key: int) -> float:
+        halved, sentences = self._states[key]
+        states = TokenStates(halved.states.astype(np.float32), halved.spans)
+        return interaction_score(
+            word_score(tokens, states), sentence_score(vector, states, sentences)
+        )
 
     @cached_property
     def _query_tokens(self) -> list[QueryTokens]:

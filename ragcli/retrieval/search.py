@@ -50,7 +50,10 @@ class Ranking:
             if name not in known:
                 raise UsageError(f"unknown {what} {name!r}", f"choose one of: {', '.join(known)}")
         if self.rerank and self.mode != HYBRID:
-            raise UsageError(f"reranking is for hybrid mode, not {self.mode}", "leave one out")
+            raise UsageError(
+                f"reranking is for hybrid mode, not {self.mode}",
+                "add --mode hybrid or leave it out",
+            )
 
     @property
     def needs_encoder(self) -> bool:

@@ -65,6 +65,8 @@ def expansion_terms(
             if stem not in known and _is_term(stem):
                 shares[stem] = shares.get(stem, 0.0) + weight * n / length
     likely = sorted(shares, key=lambda stem: (-shares[stem], stem))[: count * _LOOKED_UP]
+    # A search stems its words. A stem that has a stem of its own would find something else.
+    likely = [stem for stem, own in zip(likely, stem_counts(likely), strict=True) if stem in own]
     frequencies = index.document_frequencies(likely)
     total = index.passage_count()
     # A stem of one passage finds that passage alone, which is found already.

@@ -49,7 +49,10 @@ UNTUNED = Tuned()
 def tuned_of(index: Index) -> Tuned:
     """What the index was tuned to, ``UNTUNED`` also when its encoder is another one since."""
     kept = index.preferences().get(PREFERENCE)
-    tuned = UNTUNED if kept is None else Tuned(**json.loads(kept))
+    try:
+        tuned = UNTUNED if kept is None else Tuned(**json.loads(kept))
+    except (TypeError, ValueError):  # by another version, which knew other fields
+        return UNTUNED
     return tuned if tuned.encoder_revision == index.fingerprint.encoder_revision else UNTUNED
 
 

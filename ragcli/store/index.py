@@ -52,6 +52,7 @@ class Index:
         self._closed = False
         self._frequencies: dict[str, int] = {}  # counted so far: to count walks a stem's passages
         self._passage_count: int | None = None
+        self._mean: NDArray[np.float32] | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Index:
@@ -223,10 +224,13 @@ class Index:
 
         Zero for an empty index.
         """
+        if self._mean is not None:
+            return self._mean
         with self._explained():
             sample = self._catalogue.spread_passage_ids(_MEAN_SAMPLE)
         total: NDArray[np.float32] = self.vectors(sample).sum(axis=0)
         total /= max(len(sample), 1)
+        self._mean = total
         return total
 
     def passage_documents(self) -> Iterator[tuple[int, str, str, bool]]:
@@ -353,7 +357,7 @@ class Index:
     def _changing(self) -> Iterator[None]:
         if self._lock is None:
             raise ValueError("the index was opened for reading")
-        self._forget_counts()
+        self._forget_derived()
         try:
             with self._explained(), self._catalogue.changing():
                 yield
@@ -362,13 +366,14 @@ class Index:
                 self._drop_changes()
             raise
 
-    def _forget_counts(self) -> None:
+    def _forget_derived(self) -> None:
         self._frequencies.clear()
         self._passage_count = None
+        self._mean = None
 
     def _drop_changes(self) -> None:
         self._catalogue.roll_back()
-        self._forget_counts()
+        self._forget_derived()
         self._manifest = _manifest_of(self._catalogue)
         self._vectors.drop(self._manifest)
 

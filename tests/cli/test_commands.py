@@ -111,6 +111,13 @@ def test_reranking_tells_its_stages_and_is_for_hybrid(run: Run, indexed: Path) -
     refused = run("search", "otters", "--rerank", "--mode", "lexical")
     assert (refused.code, refused.out) == (2, "")
     assert "reranking is for hybrid mode, not lexical" in refused.err
+    setting = {"RAGCLI_RERANK": "yes"}
+    yielding = run("search", "otters", "--mode", "lexical", environ=setting)
+    assert yielding.code == 0
+    told = run("search", "what do otters do", "-k", "1", "--explain", environ=setting)
+    assert "rerank 0." in told.out
+    over = run("search", "what do otters do", "--no-rerank", "--explain", environ=setting)
+    assert "rerank" not in over.out
 
 
 def test_search_finds_nothing(run: Run, indexed: Path) -> None:

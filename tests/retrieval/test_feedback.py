@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from ragcli.records import Document, Passage
 from ragcli.retrieval.feedback import SHARE, add_terms, attention_weights, widen
 from ragcli.retrieval.terms import expansion_terms, inverse_document_frequency, word_weights
+from ragcli.store import Index, IndexFingerprint, SourceState
 
 if TYPE_CHECKING:
     from conftest import WordEncoder
 
-    from ragcli.store import Index
+FINGERPRINT = IndexFingerprint("words", "1", 64, "", "", 200, 1)
 
 
 def test_attention_weights_sum_to_one_and_the_best_stands_out() -> None:
@@ -44,6 +47,22 @@ def test_terms_come_from_what_was_read_beside_the_query_s_own(index: Index) -> N
     terms = expansion_terms(index, "apples", ["red apple", "green apple"], [0.9, 0.1], 5)
     # "green" stands in one passage only, which the query has found already.
     assert terms == ["red"]
+
+
+def test_a_stem_that_a_search_would_stem_again_is_left_out(
+    tmp_path: Path, encoder: WordEncoder
+) -> None:
+    """Of "universe" the stem is "univers", and of that "univ"."""
+    with Index.create_or_open(tmp_path, FINGERPRINT) as made:
+        for path, text in (("a", "the universe, the sea"), ("b", "universe, sea"), ("c", "other")):
+            document = Document(path, path, text, "hash")
+            vectors = encoder.encode_passages([text])
+            made.replace_source(
+                SourceState(path, "hash", 1, 0),
+                [(document, [Passage(0, len(text), text)], vectors)],
+            )
+        terms = expansion_terms(made, "query", ["the universe, the sea"], [1.0], 5)
+    assert terms == ["sea"]
 
 
 def test_a_rare_word_weighs_more_and_a_stop_word_nothing(index: Index) -> None:

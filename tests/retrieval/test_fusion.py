@@ -34,6 +34,18 @@ def test_an_example_by_hand() -> None:
     )
 
 
+def test_a_passage_alone_in_its_index_is_the_average_and_the_best() -> None:
+    assert normalise([(1, 0.3)], floor=0.3 + 1e-8) == {1: 1.0}
+    assert normalise([(1, 0.3), (2, 0.1)], floor=0.3) == {1: 1.0, 2: 0.0}
+    assert normalise([(1, 0.3), (2, 0.1)], floor=0.4) == {1: 0.0, 2: 0.0}
+    assert normalise([]) == {}
+
+
+def test_what_lies_below_the_floor_stands_by_cosine() -> None:
+    sides = Sides([(7, 0.3), (2, 0.2), (5, 0.1)], [], floor=0.4)
+    assert fuse(sides, "mean", 0.5) == [(7, 0.0), (2, 0.0), (5, 0.0)]
+
+
 @given(RANKINGS, WORDS, WEIGHTS, FLOORS)
 def test_every_passage_of_either_side_has_one_score_in_the_unit_interval(
     dense: Found, lexical: Found, weight: float, floor: float
@@ -66,6 +78,10 @@ def test_how_many_worse_passages_were_found_does_not_change_a_mean(
 
 
 @given(RANKINGS, WORDS)
-def test_a_fused_ranking_falls_and_equals_stand_by_id(dense: Found, lexical: Found) -> None:
+def test_a_fused_ranking_falls_and_equals_stand_by_cosine_then_id(
+    dense: Found, lexical: Found
+) -> None:
+    cosines = dict(dense)
     ranked = fuse(Sides(dense, lexical), "mean", 0.5)
-    assert ranked == sorted(ranked, key=lambda item: (-item[1], item[0]))
+    places = [(-score, -cosines.get(key, -1.0), key) for key, score in ranked]
+    assert places == sorted(places)

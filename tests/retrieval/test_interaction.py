@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from ragcli.encoder import TokenStates, load_encoder
-from ragcli.retrieval.interaction import attend, interaction_score, query_tokens
+from ragcli.retrieval.interaction import (
+    attend,
+    interaction_score,
+    query_tokens,
+    sentence_score,
+    word_score,
+)
 
 
 def _tokens(states: list[list[float]], spans: list[tuple[int, int]]) -> TokenStates:
@@ -21,14 +27,14 @@ def test_an_example_by_hand() -> None:
     assert query.weights.tolist() == [0.75, 0.25]
     passage = _tokens([[1, 0], [0.6, 0.8]], [(0, 4), (5, 9)])
     assert np.allclose(attend(query, passage), [[0, 0.8], [1, 0.6]])
-    assert interaction_score(query, passage) == pytest.approx(0.75 * 0.8 + 0.25 * 1.0)
+    assert word_score(query, passage) == pytest.approx(0.75 * 0.8 + 0.25 * 1.0)
 
 
 def test_special_tokens_are_never_looked_at() -> None:
     query = query_tokens(QUERY, [(4, 8, 1.0)])
     passage = _tokens([[1, 0], [0.6, 0.8]], [(0, 0), (0, 4)])
-    assert interaction_score(query, passage) == pytest.approx(0.6)
-    assert interaction_score(query, _tokens([[1, 0]], [(0, 0)])) == 0.0
+    assert word_score(query, passage) == pytest.approx(0.6)
+    assert word_score(query, _tokens([[1, 0]], [(0, 0)])) == 0.0
 
 
 def test_a_word_of_several_tokens_shares_its_weight() -> None:
@@ -46,6 +52,16 @@ def test_the_encoder_finds_what_is_meant_by_other_words() -> None:
         ["physician", "The doctor saw a patient.", "The boat left the harbour."]
     )
     query = query_tokens(asked, [(0, 9, 1.0)])
-    assert interaction_score(query, doctor) > interaction_score(query, boat) + 0.2
+    assert word_score(query, doctor) > word_score(query, boat) + 0.2
     best = int(attend(query, doctor).max(axis=0).argmax())
     assert tuple(doctor.spans[best]) == (4, 10)
+
+
+def test_the_best_sentence_counts_and_fragments_do_not() -> None:
+    states = [[1.0, 0.0]] * 4 + [[0.0, 1.0]] * 4 + [[0.6, 0.8]]
+    passage = _tokens(states, [(n, n + 1) for n in range(9)])
+    vector = np.array([0.6, 0.8], dtype=np.float32)
+    assert sentence_score(vector, passage, [(0, 4)]) == pytest.approx(0.6)
+    assert sentence_score(vector, passage, [(0, 4), (4, 8)]) == pytest.approx(0.8)
+    assert sentence_score(vector, passage, [(8, 9)]) == 0.0
+    assert interaction_score(1.0, 0.5) == pytest.approx(0.85)

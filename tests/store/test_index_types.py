@@ -305,3 +305,20 @@ def test_exact_search_of_the_catalogue_settles_ties_by_id(bench: Bench) -> None:
     queries = np.concatenate([distinct[:5], bench.unit(5, seed=4, dimension=96)])
     by_id = dict(enumerate(vectors))
     assert stored.search(queries, 50) == [bench.ranked(by_id, query, 50) for query in queries]
+
+
+@pytest.mark.parametrize(
+    "index_type", ["PCA3,SQ8", "PQ2x4", "L2norm,Flat", "OPQ2,IVF8,PQ2x4", "IVF8,SQ8"]
+)
+def test_a_filter_lets_nothing_else_through(
+    tmp_path: Path, bench: Bench, index_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where it leaves more than are scored one by one."""
+    monkeypatch.setattr("ragcli.store.vectors.approximate.EXHAUSTIVE_LIMIT", 20)
+    _write(tmp_path, bench, {"a": 100, "b": 100}, index_type)
+    with Index.open(tmp_path) as index:
+        every = index.search(bench.unit(1, seed=5), 200)[0]
+        among = frozenset(passage_id for passage_id, _ in every[100:])
+        (found,) = index.search(bench.unit(1, seed=5), 10, among)
+    assert {passage_id for passage_id, _ in found} <= among
+    assert found == [hit for hit in every if hit[0] in among][:10]

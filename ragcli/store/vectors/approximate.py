@@ -109,7 +109,12 @@ class ApproximateVectors:
             return self._stored.search(queries, k, among)
         recent = self._recent if among is None else self._recent & among
         breadth = self.most_breadth if among is not None else self.derivation.setting or 1
-        results = self.search_at(breadth, queries, k, among, wide=True)
+        try:
+            results = self.search_at(breadth, queries, k, among, wide=True)
+        except RuntimeError:  # lists whose codes FAISS cannot search with a filter
+            if among is None:
+                raise
+            return self._stored.search(queries, k, among)
         if recent:
             exact = self._stored.search(queries, k, recent)
             results = [_merged(*pair, k) for pair in zip(results, exact, strict=True)]
@@ -142,8 +147,14 @@ class ApproximateVectors:
             breadth = min(breadth * _WIDENING, self.most_breadth)
 
     def _looks_at_all(self, count: int) -> bool:
-        """Whether the greatest setting looks at all ``count`` that pass a filter, and is faster."""
-        return count > EXHAUSTIVE_LIMIT and self.parameter != "efSearch"
+        """Whether FAISS can look at all ``count`` that pass a filter, and is faster.
+
+        Only inverted files are trusted with it: other types refuse a filter, miss much of what
+        passes, or take it for row numbers where a transform stands between.
+        """
+        has_lists = self.parameter == "nprobe"
+        keeps_ids = not isinstance(self._layers[0], load_faiss().IndexIDMap)
+        return count > EXHAUSTIVE_LIMIT and has_lists and keeps_ids
 
     def _depth(self, k: int) -> int:
         coarse = _code_bytes(self._layers[-1]) < self._stored.dimension
