@@ -44,7 +44,7 @@ RERANKED = 20
 """Passages that are scored by late interaction."""
 INTERACTION_WEIGHT = 0.8
 """Share of late interaction in the score of a reranked passage, the fused one having the rest."""
-WIDER_INTERACTION_WEIGHT = 0.4
+WIDER_INTERACTION_WEIGHT = 0.5
 """The same after feedback, to which late interaction has added its part already."""
 
 
