@@ -47,7 +47,6 @@ INTERACTION_WEIGHT = 0.8
 WIDER_INTERACTION_WEIGHT = 0.5
 """The same after feedback, to which late interaction has added its part already."""
 
-
 _ENCODED_TOGETHER = 64  # passages; their states are then kept in half the bytes
 
 
@@ -175,13 +174,16 @@ class HybridSearch:
         """Score the best of each ranking by late interaction; every passage is encoded once."""
         heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
         new = sorted({key for head in heads for key in head} - self._states.keys())
-        texts = [text_to_encode(p.title, p.passage) for p in self._index.passages(new)]
+        texts = {
+            p.passage_id: text_to_encode(p.title, p.passage) for p in self._index.passages(new)
+        }
+        new.sort(key=lambda key: len(texts[key]))  # little is padded among texts of like length
         for first in range(0, len(new), _ENCODED_TOGETHER):
-            some = slice(first, first + _ENCODED_TOGETHER)
-            encoded = self._encoder.encode_tokens(texts[some])
-            for key, text, tokens in zip(new[some], texts[some], encoded, strict=True):
+            some = new[first : first + _ENCODED_TOGETHER]
+            encoded = self._encoder.encode_tokens([texts[key] for key in some])
+            for key, tokens in zip(some, encoded, strict=True):
                 halved = TokenStates(tokens.states.astype(np.float16), tokens.spans)
-                self._states[key] = halved, sentence_spans(text)
+                self._states[key] = halved, sentence_spans(texts[key])
         return [
             {key: self._score(tokens, vector, key) for key in head}
             for tokens, vector, head in zip(self._query_tokens, self._vectors, heads, strict=True)
