@@ -137,7 +137,7 @@ def evaluate_retrieval(
     trec_eval; intervals are bootstrapped, p-values come from a paired randomisation test.
     """
     from ragcli.engine import evaluating_retrieval as use_case
-    from ragcli.retrieval.search import MODES
+    from ragcli.retrieval.ranking import MODES
     from ragcli.store import locate_index
 
     environment: Environment = context.obj

@@ -12,7 +12,7 @@ from ragcli.config import Settings, resolve_settings
 
 if TYPE_CHECKING:
     from ragcli.retrieval.filters import Filters
-    from ragcli.retrieval.search import Ranking
+    from ragcli.retrieval.ranking import Ranking
 
 IndexFolder = Annotated[
     Path | None,
@@ -128,7 +128,7 @@ def ranking_of(
     Fusion and weight stay open where no setting names them: the index may know better ones.
     ``rerank`` is the flag; a setting to rerank is meant for hybrid mode alone.
     """
-    from ragcli.retrieval.search import Ranking
+    from ragcli.retrieval.ranking import Ranking
 
     default = Ranking()
     return Ranking(

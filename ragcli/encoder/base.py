@@ -41,6 +41,12 @@ class TokenStates:
     states: NDArray[np.float32]
     spans: NDArray[np.int32]
 
+    def inside(self, start: int, end: int) -> NDArray[np.bool_]:
+        """Which tokens ``(n_tokens,)`` stand, at least in part, in ``[start, end)`` of the text."""
+        starts, ends = self.spans[:, 0], self.spans[:, 1]
+        inside: NDArray[np.bool_] = (starts < end) & (ends > start) & (ends > starts)
+        return inside
+
 
 class Encoder(Protocol):
     """Maps texts to unit vectors; queries and passages may be treated differently."""

@@ -18,7 +18,8 @@ from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_calibration
 from ragcli.records import Answer, Generation, Question, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
-from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, search_passages
+from ragcli.retrieval.ranking import DEFAULT_RANKING, Ranking
+from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:

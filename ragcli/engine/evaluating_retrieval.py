@@ -22,7 +22,8 @@ from ragcli.evaluation.ranking import (
     evaluate_run,
     paired_p_value,
 )
-from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, rank_passages
+from ragcli.retrieval.ranking import DEFAULT_RANKING, Ranking
+from ragcli.retrieval.search import rank_passages
 from ragcli.retrieval.tuned import tuned_of
 
 DEEPEST = 400

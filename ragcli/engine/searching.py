@@ -14,7 +14,8 @@ from ragcli.engine.encoders import encoder_of
 from ragcli.engine.paths import StoredPaths
 from ragcli.records import Highlight, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
-from ragcli.retrieval.search import DEFAULT_RANKING, Ranking, search_passages
+from ragcli.retrieval.ranking import DEFAULT_RANKING, Ranking
+from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.terms import word_weights
 from ragcli.retrieval.tuned import tuned_of
 

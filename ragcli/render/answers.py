@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ragcli.records import Answer, HeadFocus, ScoredPassage, SentenceShare, TokenShare
-from ragcli.render.hits import place
 from ragcli.render.machine import json_line, rounded_score
 from ragcli.render.neutral import printable, printable_block
+from ragcli.render.place import place
 
 BAR_WIDTH = 20
 SHARE_DIGITS = 4

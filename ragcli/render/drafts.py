@@ -8,6 +8,7 @@ from typing import Protocol
 from ragcli.records import StoredPassage
 from ragcli.render.machine import is_unicode
 from ragcli.render.neutral import printable
+from ragcli.render.place import place
 
 
 class Draft(Protocol):
@@ -33,16 +34,9 @@ def draft_line(draft: Draft) -> str:
         "id": draft.question_id,
         "question": "",
         "relevant": [draft.relevant],
-        "about": printable(_place(stored)),
+        "about": place(stored),
         "hint": printable(passage.heading or stored.title),
         "passage": printable(" ".join(passage.text.split())),
     }
     line = json.dumps(fields, ensure_ascii=False)
     return line if is_unicode(line) else json.dumps(fields)
-
-
-def _place(stored: StoredPassage) -> str:
-    passage = stored.passage
-    if passage.line is not None:
-        return f"{stored.path}:{passage.line}"
-    return stored.path if passage.page is None else f"{stored.path} p. {passage.page}"

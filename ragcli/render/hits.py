@@ -7,23 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from ragcli.records import Highlight, PartialScore, ScoredPassage, StoredPassage
+from ragcli.records import Highlight, PartialScore, ScoredPassage
 from ragcli.render.neutral import printable, printable_block
+from ragcli.render.place import place
 
 HIGHLIGHT, MATCHED = "bold yellow", "underline"
 _MARKED, _PLAIN = " > ", "   "
 """Gutter of a line: a mark shows where the best sentence stands, also without colour."""
 
 _LEAST_TEXT_WIDTH = 20
-
-
-def place(stored: StoredPassage, offset: int = 0) -> str:
-    """Where the character ``offset`` of a passage stands: ``path:line``, or ``path p. 3``."""
-    page, line = stored.page_at(offset), stored.line_at(offset)
-    path = printable(stored.path)
-    if page is not None:
-        return f"{path} p. {page}"
-    return path if line is None else f"{path}:{line}"
 
 
 class HitWriter:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragcli.records import Scores
+from ragcli.retrieval.fusion import best_first, normalise, weighted_sum
 from ragcli.retrieval.lexical import any_of
 from ragcli.retrieval.terms import expansion_terms
 
@@ -74,9 +75,4 @@ def add_terms(own: Scores, new: Scores) -> Scores:
 
     Each is brought to its greatest first, so a joined score is at most ``1 + TERM_WEIGHT``.
     """
-    joined: dict[int, float] = {}
-    for scores, weight in ((own, 1.0), (new, TERM_WEIGHT)):
-        greatest = max((score for _, score in scores), default=1.0)
-        for passage_id, score in scores:
-            joined[passage_id] = joined.get(passage_id, 0.0) + weight * score / greatest
-    return sorted(joined.items(), key=lambda item: (-item[1], item[0]))
+    return best_first(weighted_sum((normalise(own), 1.0), (normalise(new), TERM_WEIGHT)))

@@ -62,7 +62,7 @@ def weighted_mean(sides: Sides, weight: float = DENSE_WEIGHT) -> dict[int, float
     A passage that only one of them scored has 0 from the other.
     """
     dense = normalise([*sides.dense, *sides.added], sides.floor)
-    return _sum((dense, weight), (normalise(sides.lexical), 1.0 - weight))
+    return weighted_sum((dense, weight), (normalise(sides.lexical), 1.0 - weight))
 
 
 def rank_fusion(sides: Sides, weight: float = DENSE_WEIGHT) -> dict[int, float]:
@@ -74,10 +74,11 @@ def rank_fusion(sides: Sides, weight: float = DENSE_WEIGHT) -> dict[int, float]:
         {key: (RRF_K + 1) / (RRF_K + rank) for rank, (key, _) in enumerate(scores, start=1)}
         for scores in (sides.dense, sides.lexical)
     ]
-    return _sum((by_rank[0], weight), (by_rank[1], 1.0 - weight))
+    return weighted_sum((by_rank[0], weight), (by_rank[1], 1.0 - weight))
 
 
-def _sum(*weighted: tuple[Mapping[int, float], float]) -> dict[int, float]:
+def weighted_sum(*weighted: tuple[Mapping[int, float], float]) -> dict[int, float]:
+    """Sum of scores, each times its weight; a passage without a score has 0."""
     fused: dict[int, float] = {}
     for scores, weight in weighted:
         for key, score in scores.items():

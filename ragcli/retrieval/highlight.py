@@ -10,16 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ragcli.corpus.sentences import sentence_spans
 from ragcli.records import Highlight
 from ragcli.retrieval.interaction import WordWeights, attend, query_tokens
 from ragcli.retrieval.lexical import STOP_WORDS, telling_words
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ragcli.encoder import Encoder, TokenStates
 
 LEAST_WORDS = 3
@@ -47,7 +43,7 @@ def highlight_by_attention(
     for text, passage in zip(texts, _encoded(encoder, texts), strict=True):
         cosines = attend(tokens, passage)
         scores = {
-            span: float(tokens.weights @ cosines[:, _inside(passage, span)].max(axis=1, initial=-1))
+            span: float(tokens.weights @ cosines[:, passage.inside(*span)].max(axis=1, initial=-1))
             for span in _candidates(text)
         }
         sentence = max(scores, key=scores.__getitem__, default=(0, 0))
@@ -55,7 +51,7 @@ def highlight_by_attention(
         matched = [
             span
             for span in _words(text, sentence)
-            if best[_inside(passage, span)].max(initial=-1) >= LEAST_COSINE
+            if best[passage.inside(*span)].max(initial=-1) >= LEAST_COSINE
         ]
         found.append(Highlight(sentence, tuple(matched)))
     return found
@@ -90,13 +86,6 @@ def highlight_by_words(query: str, texts: Sequence[str]) -> list[Highlight]:
 def _encoded(encoder: Encoder, texts: Sequence[str]) -> Iterator[TokenStates]:
     for first in range(0, len(texts), _ENCODED_TOGETHER):
         yield from encoder.encode_tokens(texts[first : first + _ENCODED_TOGETHER])
-
-
-def _inside(passage: TokenStates, span: _Span) -> NDArray[np.bool_]:
-    """Which tokens stand, at least in part, in these characters ``(n_tokens,)``."""
-    starts, ends = passage.spans[:, 0], passage.spans[:, 1]
-    inside: NDArray[np.bool_] = (starts < span[1]) & (ends > span[0]) & (ends > starts)
-    return inside
 
 
 def _words(text: str, span: _Span) -> list[_Span]:

@@ -30,13 +30,14 @@ from ragcli.retrieval.interaction import (
     word_score,
 )
 from ragcli.retrieval.lexical import score_lexical
+from ragcli.retrieval.ranking import DENSE, LEXICAL, Ranking
 from ragcli.retrieval.terms import word_weights
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder
     from ragcli.store import Index
 
-DENSE, LEXICAL, FUSED, RERANK = "dense", "lexical", "fused", "rerank"
+FUSED, RERANK = "fused", "rerank"
 WIDER_DENSE, WIDER_LEXICAL, WIDER_FUSED = "wider dense", "wider lexical", "wider fused"
 DEPTH = 200
 """Passages of each retriever that are fused."""
@@ -48,15 +49,6 @@ WIDER_INTERACTION_WEIGHT = 0.5
 """The same after feedback, to which late interaction has added its part already."""
 
 _ENCODED_TOGETHER = 64  # passages; their states are then kept in half the bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Fusing:
-    """How hybrid retrieval ranks: see ``Ranking``."""
-
-    fusion: str
-    dense_weight: float
-    rerank: bool
 
 
 @dataclass(slots=True)
@@ -100,9 +92,7 @@ def both_sides(
     dense, lexical = dense[:DEPTH], lexical[:DEPTH]
     found = {passage_id for passage_id, _ in dense}
     others = [passage_id for passage_id, _ in lexical if passage_id not in found]
-    rows = index.vectors(others).astype(np.float64)
-    cosines = (rows * vector.astype(np.float64)).sum(axis=1).astype(np.float32).tolist()
-    added = best_first(dict(zip(others, cosines, strict=True)))
+    (added,) = index.search(vector[None], len(others), frozenset(others)) if others else ([],)
     return Sides(dense, lexical, added, float(vector @ mean))
 
 
@@ -114,13 +104,13 @@ class HybridSearch:
         index: Index,
         encoder: Encoder,
         queries: Sequence[str],
-        fusing: Fusing,
+        ranking: Ranking,
         among: frozenset[int] | None,
     ) -> None:
         self._index = index
         self._encoder = encoder
         self._queries = queries
-        self._fusing = fusing
+        self._ranking = ranking
         self._among = among
         self._vectors = encoder.encode_queries(queries)
         self._mean = index.mean_vector()
@@ -141,7 +131,7 @@ class HybridSearch:
                 trails, self._vectors, dense, lexical, strict=True
             )
         ]
-        if self._fusing.rerank:
+        if self._ranking.rerank:
             _note(trails, FUSED, ranked)
             scores = self._interact(ranked)
             ranked = _interpolate(ranked, scores, INTERACTION_WEIGHT)
@@ -168,7 +158,7 @@ class HybridSearch:
         sides = both_sides(self._index, vector, self._mean, dense, lexical)
         trail.add(names[0], [*sides.dense, *sides.added], len(sides.dense))
         trail.add(names[1], sides.lexical)
-        return fuse(sides, self._fusing.fusion, self._fusing.dense_weight)
+        return fuse(sides, *self._ranking.fusing)
 
     def _interact(self, ranked: Sequence[Scores]) -> list[dict[int, float]]:
         """Score the best of each ranking by late interaction; every passage is encoded once."""

@@ -42,10 +42,9 @@ class QueryTokens:
 
 def query_tokens(tokens: TokenStates, words: WordWeights) -> QueryTokens:
     """Pick from a query's ``tokens`` those of its ``words``; all of them when it has no word."""
-    starts, ends = tokens.spans[:, 0], tokens.spans[:, 1]
     weights = np.zeros(len(tokens.states), dtype=np.float32)
     for start, end, weight in words:
-        inside = (starts < end) & (ends > start)
+        inside = tokens.inside(start, end)
         if inside.any():
             weights[inside] += weight / inside.sum()
     if not weights.any():
@@ -77,10 +76,9 @@ def sentence_score(
     A sentence's vector is the mean of its tokens' states; each state has looked at the whole
     passage. Sentences of very few tokens say nothing and do not count.
     """
-    starts, ends = passage.spans[:, 0], passage.spans[:, 1]
     best = 0.0
     for start, end in sentences:
-        inside = (starts < end) & (ends > start) & (ends > starts)
+        inside = passage.inside(start, end)
         if inside.sum() >= LEAST_TOKENS:
             mean = passage.states[inside].mean(axis=0)
             best = max(best, float(vector @ mean) / max(float(np.linalg.norm(mean)), 1e-12))

@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragcli.errors import UsageError
 from ragcli.records import ScoredPassage, Scores
 from ragcli.retrieval.dense import score_dense
-from ragcli.retrieval.fusion import DEFAULT_FUSION, DENSE_WEIGHT, FUSIONS
-from ragcli.retrieval.hybrid import DENSE, DEPTH, LEXICAL, Fusing, HybridSearch, Trail
+from ragcli.retrieval.hybrid import DEPTH, HybridSearch, Trail
 from ragcli.retrieval.lexical import score_lexical
+from ragcli.retrieval.ranking import DENSE, HYBRID, LEXICAL, Ranking
 from ragcli.retrieval.variety import diversify, fold
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder
     from ragcli.store import Index
-
-HYBRID = "hybrid"
-MODES = (HYBRID, DENSE, LEXICAL)
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """How passages are ranked.
-
-    ``mode`` is one of ``MODES``, ``fusion`` one of ``FUSIONS``, ``dense_weight`` in [0, 1] the
-    share of the dense score in the fused one; ``None`` leaves these two to what the index was tuned
-    to (see ``retrieval.tuned``), else to the defaults. ``rerank`` scores the
-    best of hybrid mode anew by token-to-token attention. ``per_document`` is the most passages of
-    one document, ``diversity`` in [0, 1] how much a passage that repeats a better one is put back.
-    Raises ``UsageError`` for names that do not exist and for reranking in another mode.
-    """
-
-    mode: str = HYBRID
-    fusion: str | None = None
-    dense_weight: float | None = None
-    rerank: bool = False
-    per_document: int | None = None
-    diversity: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the names."""
-        for what, name, known in (
-            ("mode", self.mode, MODES),
-            ("fusion", self.fusion or DEFAULT_FUSION, tuple(FUSIONS)),
-        ):
-            if name not in known:
-                raise UsageError(f"unknown {what} {name!r}", f"choose one of: {', '.join(known)}")
-        if self.rerank and self.mode != HYBRID:
-            raise UsageError(
-                f"reranking is for hybrid mode, not {self.mode}",
-                "add --mode hybrid or leave it out",
-            )
-
-    @property
-    def needs_encoder(self) -> bool:
-        """Whether queries are encoded at all."""
-        return self.mode != LEXICAL
-
-
-DEFAULT_RANKING = Ranking()
 
 
 def search_passages(
@@ -139,9 +92,7 @@ def _retriever(
 ) -> Callable[[int], list[tuple[Trail, Scores]]]:
     """Something that ranks the queries' passages to a given depth."""
     if ranking.mode == HYBRID and encoder is not None:
-        weight = DENSE_WEIGHT if ranking.dense_weight is None else ranking.dense_weight
-        fusing = Fusing(ranking.fusion or DEFAULT_FUSION, weight, ranking.rerank)
-        return HybridSearch(index, encoder, queries, fusing, among).rank
+        return HybridSearch(index, encoder, queries, ranking, among).rank
 
     def alone(depth: int) -> list[tuple[Trail, Scores]]:
         if ranking.mode == LEXICAL or encoder is None:

@@ -36,7 +36,7 @@ def word_weights(index: Index, query: str) -> list[tuple[int, int, float]]:
     weights = []
     for word, own in zip(telling, stems, strict=True):
         rarest = min((frequencies.get(stem, 0) for stem in own), default=0)
-        weight = inverse_document_frequency(max(total, rarest), rarest)
+        weight = inverse_document_frequency(total, rarest)
         weights.append((word.start(), word.end(), weight))
     return weights
 

@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from ragcli.retrieval.ranking import HYBRID, Ranking
+
 if TYPE_CHECKING:
-    from ragcli.retrieval.search import Ranking
     from ragcli.store import Index
 
 PREFERENCE = "tuned"
@@ -38,8 +39,6 @@ class Tuned:
 
     def k_for(self, ranking: Ranking) -> int | None:
         """How many passages to show; ``None`` for a mode that it was not measured with."""
-        from ragcli.retrieval.search import HYBRID
-
         return self.k if ranking.mode == HYBRID else None
 
 

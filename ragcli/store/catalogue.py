@@ -5,27 +5,34 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ragcli.errors import (
-    IndexMismatchError,
     IndexMissingError,
     IndexOutdatedError,
-    RagcliError,
 )
 from ragcli.records import (
     Document,
     DocumentDescription,
-    Heading,
     Passage,
     Scores,
     StoredPassage,
 )
+from ragcli.store.connection import connect_for_reading, connect_for_writing, explained
 from ragcli.store.manifest import IndexFingerprint, SourceState
-from ragcli.store.schema import MIGRATIONS, check_schema, migrate
+from ragcli.store.rows import (
+    SOURCE_COLUMNS,
+    document_from,
+    from_sql,
+    passage_from,
+    source_from,
+    state_values,
+    to_sql,
+)
+from ragcli.store.schema import MIGRATIONS, check_schema
 from ragcli.store.words import (
     add_words,
     document_frequencies,
@@ -39,11 +46,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BATCH_ROWS = 4096
-_PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
-_BUSY_SECONDS = 10.0
-_SQLITE_ERROR = 1  # SQLite's code for "SQL error": ours, not the disk's
-
-_SOURCE_COLUMNS = "path, content_hash, size, modified_ns, settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Catalogue:
         if not path.is_file():
             raise IndexMissingError(f"no index in {path.parent}", 'run "ragcli index PATH"')
         with explained(path):
-            connection = _connect_for_reading(path)
+            connection = connect_for_reading(path)
             return cls._checked(connection, path)
 
     @classmethod
@@ -107,18 +109,7 @@ class Catalogue:
         Raises ``IndexMismatchError`` as ``for_reading`` does.
         """
         with explained(path):
-            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            try:
-                connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-                check_schema(connection)  # before anything is written to a file that is not ours
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
-                migrate(connection)
-            except BaseException:
-                connection.close()
-                raise
-            return cls(connection)
+            return cls(connect_for_writing(path))
 
     def close(self) -> None:
         """Drop what was not committed and close the connection."""
@@ -206,14 +197,14 @@ class Catalogue:
     def source(self, path: str) -> SourceState | None:
         """The source stored under ``path``."""
         row = self._connection.execute(
-            f"SELECT {_SOURCE_COLUMNS} FROM sources WHERE path = ?", (_to_sql(path),)
+            f"SELECT {SOURCE_COLUMNS} FROM sources WHERE path = ?", (to_sql(path),)
         ).fetchone()
-        return None if row is None else _source(row)
+        return None if row is None else source_from(row)
 
     def sources(self) -> list[SourceState]:
         """All sources in the order of their paths."""
-        rows = self._connection.execute(f"SELECT {_SOURCE_COLUMNS} FROM sources")
-        return sorted((_source(row) for row in rows), key=lambda source: source.path)
+        rows = self._connection.execute(f"SELECT {SOURCE_COLUMNS} FROM sources")
+        return sorted((source_from(row) for row in rows), key=lambda source: source.path)
 
     def remove_source(self, path: str) -> int:
         """Remove a source with all it holds; the number of passages removed."""
@@ -221,19 +212,19 @@ class Catalogue:
             self._connection.execute(
                 "SELECT count(*) FROM passages JOIN documents USING (document_key)"
                 " JOIN sources USING (source_id) WHERE sources.path = ?",
-                (_to_sql(path),),
+                (to_sql(path),),
             ).fetchone()[0]
         )
-        remove_words(self._connection, _to_sql(path))
-        self._connection.execute("DELETE FROM sources WHERE path = ?", (_to_sql(path),))
+        remove_words(self._connection, to_sql(path))
+        self._connection.execute("DELETE FROM sources WHERE path = ?", (to_sql(path),))
         self._passages_changed |= removed > 0
         return removed
 
     def add_source(self, source: SourceState) -> int:
         """Add a source without documents; its key."""
         cursor = self._connection.execute(
-            f"INSERT INTO sources ({_SOURCE_COLUMNS}) VALUES (?, ?, ?, ?, ?)",
-            (_to_sql(source.path), *_state_values(source)),
+            f"INSERT INTO sources ({SOURCE_COLUMNS}) VALUES (?, ?, ?, ?, ?)",
+            (to_sql(source.path), *state_values(source)),
         )
         return _last_key(cursor)
 
@@ -242,7 +233,7 @@ class Catalogue:
         cursor = self._connection.execute(
             "UPDATE sources SET content_hash = ?, size = ?, modified_ns = ?, settings = ?"
             " WHERE path = ?",
-            (*_state_values(source), _to_sql(source.path)),
+            (*state_values(source), to_sql(source.path)),
         )
         return cursor.rowcount == 1
 
@@ -253,9 +244,9 @@ class Catalogue:
             " is_record, headings, page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 source_key,
-                _to_sql(document.document_id),
-                _to_sql(document.title),
-                _to_sql(document.text),
+                to_sql(document.document_id),
+                to_sql(document.title),
+                to_sql(document.text),
                 document.content_hash,
                 document.first_line,
                 document.is_record,
@@ -272,9 +263,9 @@ class Catalogue:
             "SELECT document_id, sources.path, text, documents.content_hash, title, first_line,"
             " is_record, headings, page_starts, metadata FROM documents"
             " JOIN sources USING (source_id) WHERE sources.path = ? ORDER BY document_key",
-            (_to_sql(path),),
+            (to_sql(path),),
         )
-        return [_document(row) for row in rows]
+        return [document_from(row) for row in rows]
 
     # -- passages and vectors --------------------------------------------------------------
 
@@ -287,8 +278,8 @@ class Catalogue:
                 document_key,
                 passage.start,
                 passage.end,
-                _to_sql(passage.text),
-                _to_sql(passage.heading),
+                to_sql(passage.text),
+                to_sql(passage.heading),
                 passage.line,
                 passage.page,
             ),
@@ -310,7 +301,7 @@ class Catalogue:
                 " WHERE passage_id IN (SELECT value FROM json_each(?))",
                 (json.dumps(batch),),
             )
-            found.update({row[0]: _stored_passage(row) for row in rows})
+            found.update({row[0]: passage_from(row) for row in rows})
         return [found[passage_id] for passage_id in passage_ids]
 
     def document_keys(self, passage_ids: Sequence[int]) -> dict[int, int]:
@@ -333,7 +324,7 @@ class Catalogue:
             " FROM passages JOIN documents USING (document_key) JOIN sources USING (source_id)"
         )
         for passage_id, document_id, path, is_record in rows:
-            yield passage_id, _from_sql(document_id), _from_sql(path), bool(is_record)
+            yield passage_id, from_sql(document_id), from_sql(path), bool(is_record)
 
     def passage_ids(self, above: int | None = None) -> Iterator[int]:
         """All passage ids, or those above a number, unsorted; touches no vectors.
@@ -388,7 +379,7 @@ class Catalogue:
         for key, path, title, modified_ns, metadata in rows:
             moment = datetime.fromtimestamp(abs(modified_ns) // 10**9, timezone.utc)
             yield DocumentDescription(
-                key, _from_sql(path), _from_sql(title), moment.isoformat(), json.loads(metadata)
+                key, from_sql(path), from_sql(title), moment.isoformat(), json.loads(metadata)
             )
 
     def passages_of(self, document_keys: Sequence[int]) -> Iterator[int]:
@@ -410,57 +401,6 @@ class Catalogue:
         return sources, documents, passages
 
 
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite says about a file it cannot use into an error with a remedy.
-
-    Broken constraints and SQL are our bugs and pass unchanged.
-    """
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", None) == _SQLITE_ERROR:
-            raise
-        raise RagcliError(
-            f"cannot use the index in {path.parent}: {error}",
-            "check the permissions and the free space of that folder",
-        ) from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:
-            raise
-        raise IndexMismatchError(
-            f"{path} is damaged or no index: {error}",
-            f'remove {path.parent} and run "ragcli index PATH" again',
-        ) from error
-
-
-def _connect_for_reading(path: Path) -> sqlite3.Connection:
-    # Opened for writing where possible: the last one to close then tidies the write-ahead log
-    # away, also the one that a killed writer left.
-    location = path.absolute().as_uri()
-    try:
-        return _snapshot(f"{location}?mode=rw")
-    except sqlite3.OperationalError:
-        # A read-only folder has no room for SQLite's shared memory. Without a log no writer is
-        # at work, and the file can be read as it stands.
-        if path.with_name(f"{path.name}-wal").exists():
-            raise
-        return _snapshot(f"{location}?immutable=1")
-
-
-def _snapshot(location: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(location, _BUSY_SECONDS, uri=True, isolation_level=None)
-    try:
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("BEGIN")
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # fixes the snapshot
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.close()
-        raise
-    return connection
-
-
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
@@ -474,61 +414,3 @@ def _last_key(cursor: sqlite3.Cursor) -> int:
 def _batches(passage_ids: Sequence[int]) -> Iterator[list[int]]:
     for first in range(0, len(passage_ids), _BATCH_ROWS):
         yield [int(passage_id) for passage_id in passage_ids[first : first + _BATCH_ROWS]]
-
-
-def _to_sql(text: str) -> str | bytes:
-    """Text as a column value.
-
-    Lone surrogates (a file name that is no UTF-8, an escape in a JSON record) are no Unicode
-    text, so such strings are kept as bytes.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
-    return text
-
-
-def _from_sql(value: str | bytes) -> str:
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
-
-
-def _state_values(source: SourceState) -> tuple[str | bytes | int, ...]:
-    return source.content_hash, source.size, source.modified_ns, _to_sql(source.settings)
-
-
-def _source(row: tuple[Any, ...]) -> SourceState:
-    path, content_hash, size, modified_ns, settings = row
-    return SourceState(_from_sql(path), content_hash, size, modified_ns, _from_sql(settings))
-
-
-def _document(row: tuple[Any, ...]) -> Document:
-    document_id, path, text, content_hash, title, first_line, is_record, *derived = row
-    headings, page_starts, metadata = (json.loads(value) for value in derived)
-    return Document(
-        document_id=_from_sql(document_id),
-        path=_from_sql(path),
-        text=_from_sql(text),
-        content_hash=content_hash,
-        title=_from_sql(title),
-        first_line=first_line,
-        is_record=bool(is_record),
-        headings=tuple(Heading(**heading) for heading in headings),
-        page_starts=tuple(page_starts),
-        metadata=metadata,
-    )
-
-
-def _stored_passage(row: tuple[Any, ...]) -> StoredPassage:
-    passage_id, start, end, text, heading, line, page, document_id, path, title = row[:10]
-    is_record, page_starts, metadata = row[10:]
-    return StoredPassage(
-        passage_id=passage_id,
-        document_id=_from_sql(document_id),
-        path=_from_sql(path),
-        title=_from_sql(title),
-        is_record=bool(is_record),
-        passage=Passage(start, end, _from_sql(text), _from_sql(heading), line, page),
-        page_breaks=tuple(at - start for at in json.loads(page_starts) if start < at < end),
-        metadata=json.loads(metadata),
-    )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError, IndexMissingError, RagcliError
 from ragcli.records import Document, DocumentDescription, Passage, Scores, StoredPassage
-from ragcli.store.catalogue import Catalogue, Manifest, explained
+from ragcli.store.catalogue import Catalogue, Manifest
+from ragcli.store.connection import explained
 from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.lock import WriteLock
 from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState

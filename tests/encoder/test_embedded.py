@@ -57,6 +57,24 @@ def test_a_vector_does_not_depend_on_its_batch(embedded: Encoder) -> None:
     assert (together * turned).sum(1).min() >= 0.999
 
 
+def test_token_states_are_those_of_sentence_transformers(
+    embedded: Encoder, external: Encoder
+) -> None:
+    texts = [*TEXTS, "word " * 300, ""]
+    pairs = zip(embedded.encode_tokens(texts), external.encode_tokens(texts), strict=True)
+    for text, (ours, theirs) in zip(texts, pairs, strict=True):
+        assert ours.spans.tolist() == theirs.spans.tolist()
+        assert (ours.states * theirs.states).sum(axis=1).min() >= 0.99, text
+    assert embedded.encode_tokens([]) == external.encode_tokens([]) == []
+
+
+def test_tokens_are_found_by_their_characters(embedded: Encoder) -> None:
+    (tokens,) = embedded.encode_tokens(["Otters hold hands."])
+    assert tokens.spans[tokens.inside(7, 12)].tolist() == [[7, 11]]
+    assert tokens.spans[tokens.inside(10, 13)].tolist() == [[7, 11], [12, 17]]
+    assert not tokens.inside(0, 0).any()
+
+
 def test_text_behind_the_limit_is_cut(embedded: Encoder) -> None:
     long = "word " * 254
     ends = [long, f"{long} otters hold hands"]

@@ -16,7 +16,7 @@ from ragcli.engine.searching import DEFAULT_K, Query, search
 from ragcli.engine.tuning import DEFAULT_SETTING, LEAST_K, Setting, keep, settings, tune
 from ragcli.errors import IndexBusyError, IndexMissingError, InputError
 from ragcli.records import Question
-from ragcli.retrieval.search import Ranking
+from ragcli.retrieval.ranking import Ranking
 from ragcli.store import Index
 
 CODES = [f"TX{4411 + 37 * n}" for n in range(24)]

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from ragcli.records import Highlight, Passage, ScoredPassage, StoredPassage
-from ragcli.render.hits import HitWriter, place
+from ragcli.render.hits import HitWriter
+from ragcli.render.place import place
 
 TEXT = "# Leave\n\nEvery employee has 25 days. Unused days lapse in March.\n"
 BEST = (TEXT.index("Unused"), TEXT.index("\n", 12))

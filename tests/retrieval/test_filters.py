@@ -11,7 +11,8 @@ import pytest
 from ragcli.errors import UsageError
 from ragcli.records import Document, Json, Passage
 from ragcli.retrieval.filters import Condition, Filters, make_filters, parse_condition
-from ragcli.retrieval.search import Ranking, search_passages
+from ragcli.retrieval.ranking import Ranking
+from ragcli.retrieval.search import search_passages
 from ragcli.store import Index, IndexFingerprint, SourceState
 
 if TYPE_CHECKING:

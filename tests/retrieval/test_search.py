@@ -11,7 +11,8 @@ from ragcli.errors import UsageError
 from ragcli.records import Document, Passage
 from ragcli.retrieval.fusion import Sides, weighted_mean
 from ragcli.retrieval.hybrid import WIDER_INTERACTION_WEIGHT
-from ragcli.retrieval.search import Ranking, search_passages
+from ragcli.retrieval.ranking import Ranking
+from ragcli.retrieval.search import search_passages
 from ragcli.store import Index, IndexFingerprint, SourceState
 
 if TYPE_CHECKING:

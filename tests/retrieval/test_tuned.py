@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ragcli.retrieval.search import Ranking, search_passages
+from ragcli.retrieval.ranking import Ranking
+from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.tuned import UNTUNED, Tuned, keep_tuned, tuned_of
 from ragcli.store import Index
 

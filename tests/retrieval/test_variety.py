@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragcli.retrieval.search import Ranking, search_passages
+from ragcli.retrieval.ranking import Ranking
+from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.variety import diversify, fold
 from ragcli.store import Index
 

@@ -258,3 +258,37 @@ def test_a_choice_is_kept_with_the_next_commit_and_through_a_rebuild(
         index.commit()
     with Index.open(tmp_path) as index:
         assert index.preferences() == {}
+
+
+def test_the_mean_vector_is_that_of_the_passages_shown(tmp_path: Path, bench: Bench) -> None:
+    with Index.create_or_open(tmp_path, bench.fingerprint) as index:
+        assert index.mean_vector().tolist() == [0.0] * bench.fingerprint.dimension
+        bench.fill(index, "a", bench.unit(5, seed=1))
+        assert index.mean_vector() == pytest.approx(bench.unit(5, seed=1).mean(axis=0))
+        bench.fill(index, "a", bench.unit(7, seed=2))
+        assert index.mean_vector() == pytest.approx(bench.unit(7, seed=2).mean(axis=0))
+
+
+def test_the_mean_of_many_is_taken_from_a_spread_sample(tmp_path: Path, bench: Bench) -> None:
+    many = bench.unit(3000, seed=3)
+    _filled(tmp_path, bench, {})
+    with Index.create_or_open(tmp_path, bench.fingerprint) as index:
+        bench.fill(index, "a", many)
+        assert np.abs(index.mean_vector() - many.mean(axis=0)).max() < 0.05
+        bench.fill(index, "b", np.tile(many[:1], (3000, 1)))
+        halves = (many.mean(axis=0) + many[0]) / 2
+        assert np.abs(index.mean_vector() - halves).max() < 0.05
+
+
+def test_a_stem_is_counted_by_the_passages_that_hold_it_now(tmp_path: Path, bench: Bench) -> None:
+    with Index.create_or_open(tmp_path, bench.fingerprint) as index:
+        bench.fill(index, "apple", bench.unit(3, seed=1))
+        bench.fill(index, "pear", bench.unit(2, seed=2))
+        assert index.document_frequencies(["appl", "pear", "plum"]) == {"appl": 3, "pear": 2}
+        assert index.passage_count() == 5
+        index.remove_source("apple")
+        assert index.document_frequencies(["appl", "pear"]) == {"pear": 2}
+        assert index.passage_count() == 2
+        index.commit()
+    with Index.open(tmp_path) as index:
+        assert index.document_frequencies(["appl", "pear"]) == {"pear": 2}

@@ -1,0 +1,83 @@
+"""Opening the catalogue's database, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ragcli.errors import IndexMismatchError, RagcliError
+from ragcli.store.schema import check_schema, migrate
+
+_BUSY_SECONDS = 10.0
+_PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
+_SQLITE_ERROR = 1  # SQLite's code for "SQL error": ours, not the disk's
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite says about a file it cannot use into an error with a remedy.
+
+    Broken constraints and SQL are our bugs and pass unchanged.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) == _SQLITE_ERROR:
+            raise
+        raise RagcliError(
+            f"cannot use the index in {path.parent}: {error}",
+            "check the permissions and the free space of that folder",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise
+        raise IndexMismatchError(
+            f"{path} is damaged or no index: {error}",
+            f'remove {path.parent} and run "ragcli index PATH" again',
+        ) from error
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that sees the last commit as of now."""
+    # Opened for writing where possible: the last one to close then tidies the write-ahead log
+    # away, also the one that a killed writer left.
+    location = path.absolute().as_uri()
+    try:
+        return _snapshot(f"{location}?mode=rw")
+    except sqlite3.OperationalError:
+        # A read-only folder has no room for SQLite's shared memory. Without a log no writer is
+        # at work, and the file can be read as it stands.
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return _snapshot(f"{location}?immutable=1")
+
+
+def connect_for_writing(path: Path) -> sqlite3.Connection:
+    """A connection to the newest schema, which is made when there is none."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        check_schema(connection)  # before anything is written to a file that is not ours
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _snapshot(location: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(location, _BUSY_SECONDS, uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # fixes the snapshot
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.close()
+        raise
+    return connection

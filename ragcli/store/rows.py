@@ -1,0 +1,74 @@
+"""Rows of the catalogue's tables, and the records that they stand for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ragcli.records import Document, Heading, Passage, StoredPassage
+from ragcli.store.manifest import SourceState
+
+SOURCE_COLUMNS = "path, content_hash, size, modified_ns, settings"
+
+
+def to_sql(text: str) -> str | bytes:
+    """Text as a column value.
+
+    Lone surrogates (a file name that is no UTF-8, an escape in a JSON record) are no Unicode
+    text, so such strings are kept as bytes.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def from_sql(value: str | bytes) -> str:
+    """The text that ``to_sql`` made a value of."""
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def state_values(source: SourceState) -> tuple[str | bytes | int, ...]:
+    """Column values of a source, its path left out."""
+    return source.content_hash, source.size, source.modified_ns, to_sql(source.settings)
+
+
+def source_from(row: tuple[Any, ...]) -> SourceState:
+    """The source of a row of ``SOURCE_COLUMNS``."""
+    path, content_hash, size, modified_ns, settings = row
+    return SourceState(from_sql(path), content_hash, size, modified_ns, from_sql(settings))
+
+
+def document_from(row: tuple[Any, ...]) -> Document:
+    """The document of a row, headings, page starts and metadata being JSON."""
+    document_id, path, text, content_hash, title, first_line, is_record, *derived = row
+    headings, page_starts, metadata = (json.loads(value) for value in derived)
+    return Document(
+        document_id=from_sql(document_id),
+        path=from_sql(path),
+        text=from_sql(text),
+        content_hash=content_hash,
+        title=from_sql(title),
+        first_line=first_line,
+        is_record=bool(is_record),
+        headings=tuple(Heading(**heading) for heading in headings),
+        page_starts=tuple(page_starts),
+        metadata=metadata,
+    )
+
+
+def passage_from(row: tuple[Any, ...]) -> StoredPassage:
+    """The passage of a row, with what its document and source add."""
+    passage_id, start, end, text, heading, line, page, document_id, path, title = row[:10]
+    is_record, page_starts, metadata = row[10:]
+    return StoredPassage(
+        passage_id=passage_id,
+        document_id=from_sql(document_id),
+        path=from_sql(path),
+        title=from_sql(title),
+        is_record=bool(is_record),
+        passage=Passage(start, end, from_sql(text), from_sql(heading), line, page),
+        page_breaks=tuple(at - start for at in json.loads(page_starts) if start < at < end),
+        metadata=json.loads(metadata),
+    )
