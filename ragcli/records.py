@@ -129,9 +129,9 @@ class PartialScore:
 class ScoredPassage:
     """A hit: ``rank`` counts from 1.
 
-    ``score`` is the cosine in [-1, 1] for dense retrieval, BM25 above 0 for lexical and the fused
-    score in [0, 1] for hybrid. A passage that was given rather than found has none. ``parts`` are
-    the scores that it was computed from.
+    ``score`` is the cosine in [-1, 1] for dense retrieval, the mean of the passage's and its
+    document's BM25 for lexical, and the fused score in [0, 1] for hybrid. A passage that was given
+    rather than found has none. ``parts`` are the scores that it was computed from.
     """
 
     stored: StoredPassage

@@ -29,7 +29,7 @@ from ragcli.retrieval.interaction import (
     sentence_score,
     word_score,
 )
-from ragcli.retrieval.lexical import score_lexical
+from ragcli.retrieval.lexical import score_expression, score_lexical
 from ragcli.retrieval.ranking import DENSE, LEXICAL, Ranking
 from ragcli.retrieval.terms import word_weights
 
@@ -216,9 +216,7 @@ class HybridSearch:
         return dense, fused
 
     def _new_words(self, query: WidenedQuery) -> Scores:
-        if query.expression is None:
-            return []
-        return self._index.search_words(query.expression, DEPTH, self._among)
+        return score_expression(self._index, query.expression, DEPTH, self._among)
 
 
 def _note(trails: Sequence[Trail], name: str, ranked: Sequence[Scores]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ragcli.records import Scores
+from ragcli.retrieval.fusion import best_first
 
 if TYPE_CHECKING:
     from ragcli.store import Index
@@ -21,6 +22,11 @@ STOP_WORDS = frozenset(
     "your yours".split()
 )
 """English words that say little about what is looked for; a query of nothing else keeps them."""
+
+CANDIDATES = 400
+"""Passages, the best by their own BM25, that are scored together with their documents."""
+DOCUMENT_WEIGHT = 0.5
+"""Share of the document's BM25 in the score of a passage, its own having the rest."""
 
 _PART = re.compile(r'"([^"]*)"|(\w+)(\*?)')
 _WORD = re.compile(r"\w+")
@@ -86,6 +92,25 @@ def _quote(text: str) -> str:
 def score_lexical(
     index: Index, query: str, depth: int, among: frozenset[int] | None = None
 ) -> Scores:
-    """BM25 of the best ``depth`` passages for ``query``, best first; ties by passage id."""
-    expression = match_expression(query)
-    return index.search_words(expression, depth, among) if expression else []
+    """The best ``depth`` passages for ``query`` by their words, best first; ties by passage id."""
+    return score_expression(index, match_expression(query), depth, among)
+
+
+def score_expression(
+    index: Index, expression: str | None, depth: int, among: frozenset[int] | None = None
+) -> Scores:
+    """The best ``depth`` passages for an FTS5 ``expression``, best first; ties by passage id.
+
+    The score is the mean of the passage's BM25 and that of its whole document: words that stand
+    outside a passage tell what it is about (Callan 1994, https://doi.org/10.1007/978-1-4471-2099-5_31).
+    """
+    if expression is None:
+        return []
+    found = index.search_words(expression, max(depth, CANDIDATES), among)
+    documents = index.score_document_words(expression, [passage_id for passage_id, _ in found])
+    scores = {
+        passage_id: (1.0 - DOCUMENT_WEIGHT) * score
+        + DOCUMENT_WEIGHT * documents.get(passage_id, 0.0)
+        for passage_id, score in found
+    }
+    return best_first(scores)[:depth]

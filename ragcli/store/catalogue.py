@@ -34,10 +34,12 @@ from ragcli.store.rows import (
 )
 from ragcli.store.schema import MIGRATIONS, check_schema
 from ragcli.store.words import (
+    add_document_words,
     add_words,
     document_frequencies,
     remove_all_words,
     remove_words,
+    score_documents,
     search_words,
 )
 
@@ -255,7 +257,9 @@ class Catalogue:
                 json.dumps(dict(document.metadata)),
             ),
         )
-        return _last_key(cursor)
+        document_key = _last_key(cursor)
+        add_document_words(self._connection, document_key)
+        return document_key
 
     def documents(self, path: str) -> list[Document]:
         """The documents of a source in the order in which they were added."""
@@ -365,6 +369,16 @@ class Catalogue:
     def search_words(self, expression: str, k: int, among: frozenset[int] | None) -> Scores:
         """Ids and BM25 scores of the ``k`` best passages for an FTS5 expression, best first."""
         return search_words(self._connection, expression, k, among)
+
+    def score_document_words(self, expression: str, passage_ids: Sequence[int]) -> dict[int, float]:
+        """BM25 of these passages' whole documents, of those that an FTS5 expression matches."""
+        documents = self.document_keys(passage_ids)
+        scores = score_documents(self._connection, expression, frozenset(documents.values()))
+        return {
+            passage_id: scores[document_key]
+            for passage_id, document_key in documents.items()
+            if document_key in scores
+        }
 
     def document_frequencies(self, stems: Sequence[str]) -> Mapping[str, int]:
         """In how many passages each of these stems stands."""

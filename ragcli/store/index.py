@@ -259,6 +259,14 @@ class Index:
         with self._explained():
             return self._catalogue.search_words(expression, k, among)
 
+    def score_document_words(self, expression: str, passage_ids: Sequence[int]) -> dict[int, float]:
+        """BM25 of the whole documents that these passages are of, by passage id.
+
+        Only of documents that the FTS5 ``expression`` matches.
+        """
+        with self._explained():
+            return self._catalogue.score_document_words(expression, passage_ids)
+
     def document_frequencies(self, stems: Sequence[str]) -> Mapping[str, int]:
         """In how many passages each of these stems stands; those in none are left out."""
         unknown = [stem for stem in stems if stem not in self._frequencies]

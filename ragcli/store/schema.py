@@ -79,7 +79,12 @@ CREATE TABLE preferences (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, words.MIGRATION, _PREFERENCES)
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST,
+    words.MIGRATION,
+    _PREFERENCES,
+    words.DOCUMENTS_MIGRATION,
+)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

@@ -1,4 +1,4 @@
-"""The passages' words: SQLite's inverted index (FTS5), kept in the catalogue's own transactions.
+"""The words of passages and documents: SQLite's inverted index (FTS5), changed with the catalogue.
 
 Words are compared without case and accents and by their stems (Porter 1980). Ranking is BM25
 (Robertson & Zaragoza 2009) as FTS5 computes it, with k1 = 1.2 and b = 0.75; a word in the title
@@ -20,6 +20,10 @@ HEADING_WEIGHT = 2.0
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 _MOST_ROWS = 2**31
 
+_DOCUMENT_VALUES = """
+SELECT document_key, CAST(title AS TEXT), CAST(text AS TEXT) FROM documents
+"""
+
 _VALUES = """
 SELECT passage_id, CAST(title AS TEXT), CAST(heading AS TEXT), CAST(passages.text AS TEXT)
 FROM passages JOIN documents USING (document_key)
@@ -38,6 +42,24 @@ INSERT INTO words (rowid, title, heading, text) {_VALUES};
 CREATE INDEX documents_described ON documents (source_id, title, metadata);
 """
 
+# The same for whole documents, whose headings stand in their texts.
+DOCUMENTS_MIGRATION = f"""
+CREATE VIRTUAL TABLE document_words USING fts5(
+    title, text,
+    content = '', tokenize = '{TOKENIZER}'
+);
+INSERT INTO document_words (rowid, title, text) {_DOCUMENT_VALUES};
+"""
+
+
+def add_document_words(connection: sqlite3.Connection, document_key: int) -> None:
+    """Let a document of the catalogue be scored by its words."""
+    connection.execute(
+        f"INSERT INTO document_words (rowid, title, text) {_DOCUMENT_VALUES}"
+        " WHERE document_key = ?",
+        (document_key,),
+    )
+
 
 def add_words(connection: sqlite3.Connection, passage_id: int) -> None:
     """Make a passage of the catalogue findable by its words."""
@@ -48,10 +70,16 @@ def add_words(connection: sqlite3.Connection, passage_id: int) -> None:
 
 
 def remove_words(connection: sqlite3.Connection, source_path: str | bytes) -> None:
-    """Forget the words of a source's passages; goes before the removal of the passages."""
+    """Forget the words of a source's passages and documents; goes before their removal."""
+    of_source = "JOIN sources USING (source_id) WHERE sources.path = ?"
     connection.execute(
-        f"INSERT INTO words (words, rowid, title, heading, text) SELECT 'delete', * FROM ({_VALUES}"
-        " JOIN sources USING (source_id) WHERE sources.path = ?)",
+        "INSERT INTO words (words, rowid, title, heading, text)"
+        f" SELECT 'delete', * FROM ({_VALUES} {of_source})",
+        (source_path,),
+    )
+    connection.execute(
+        "INSERT INTO document_words (document_words, rowid, title, text)"
+        f" SELECT 'delete', * FROM ({_DOCUMENT_VALUES} {of_source})",
         (source_path,),
     )
 
@@ -59,6 +87,7 @@ def remove_words(connection: sqlite3.Connection, source_path: str | bytes) -> No
 def remove_all_words(connection: sqlite3.Connection) -> None:
     """Forget every word."""
     connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    connection.execute("INSERT INTO document_words (document_words) VALUES ('delete-all')")
 
 
 def search_words(
@@ -68,17 +97,33 @@ def search_words(
 
     Best first, equal scores in the order of the ids; every score is above 0.
     """
-    restriction = ""
-    if among is not None:
-        # A function, because FTS5 makes of "rowid IN (...)" one search for each id.
-        connection.create_function("is_among", 1, among.__contains__)
-        restriction = " AND is_among(rowid)"
     rows = connection.execute(
         "SELECT rowid, -bm25(words, ?, ?, 1.0) AS score FROM words"
-        f" WHERE words MATCH ?{restriction} ORDER BY score DESC, rowid LIMIT ?",
+        f" WHERE words MATCH ?{_restrict(connection, among)} ORDER BY score DESC, rowid LIMIT ?",
         (TITLE_WEIGHT, HEADING_WEIGHT, expression, min(k, _MOST_ROWS)),
     )
     return [(int(passage_id), float(score)) for passage_id, score in rows]
+
+
+def score_documents(
+    connection: sqlite3.Connection, expression: str, document_keys: frozenset[int]
+) -> dict[int, float]:
+    """BM25 of these documents for an FTS5 ``expression``, of those that it matches."""
+    return dict(
+        connection.execute(
+            "SELECT rowid, -bm25(document_words, ?, 1.0) FROM document_words"
+            f" WHERE document_words MATCH ?{_restrict(connection, document_keys)}",
+            (TITLE_WEIGHT, expression),
+        ).fetchall()
+    )
+
+
+def _restrict(connection: sqlite3.Connection, among: frozenset[int] | None) -> str:
+    if among is None:
+        return ""
+    # A function, because FTS5 makes of "rowid IN (...)" one search for each id.
+    connection.create_function("is_among", 1, among.__contains__)
+    return " AND is_among(rowid)"
 
 
 def stem_counts(texts: Sequence[str]) -> Sequence[Mapping[str, int]]:

@@ -247,7 +247,7 @@ def test_an_index_of_an_older_version_is_brought_up_to_date_without_embedding(co
     catalogue = sqlite3.connect(corpus / ".ragcli" / "catalogue.sqlite")
     catalogue.executescript(
         "DROP TABLE words; DROP INDEX documents_described; DROP TABLE preferences;"
-        "PRAGMA user_version = 1;"
+        "DROP TABLE document_words; PRAGMA user_version = 1;"
     )
     catalogue.close()
     assert _counts(_update(corpus)) == (0, 0, 3, 0)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragcli.retrieval.lexical import match_expression
+from ragcli.records import Document, Passage
+from ragcli.retrieval.lexical import match_expression, score_lexical
+from ragcli.store import Index, IndexFingerprint, SourceState
+
+if TYPE_CHECKING:
+    from conftest import WordEncoder
+
+FINGERPRINT = IndexFingerprint("words", "1", 64, "", "", 200, 1)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +70,35 @@ def test_the_beginning_of_a_word_finds_it_in_spite_of_its_stem(query: str, found
         "SELECT text FROM words WHERE words MATCH ?", (match_expression(query),)
     )
     assert {row[0] for row in rows} == found
+
+
+def test_words_elsewhere_in_its_document_raise_a_passage(
+    tmp_path: Path, encoder: WordEncoder
+) -> None:
+    """Of two like passages that one is better whose document is about the query."""
+    texts = {
+        "library.txt": ["The library has shelves.", "Open from nine to five."],
+        "harbour.txt": ["The harbour has tides.", "Open from nine to five."],
+        "garden.txt": ["The garden has roses.", "Closed."],
+    }
+    with Index.create_or_open(tmp_path, FINGERPRINT) as index:
+        for path, parts in texts.items():
+            ends = [len(parts[0]), len(parts[0]) + len(parts[1])]
+            passages = [
+                Passage(end - len(part), end, part) for part, end in zip(parts, ends, strict=True)
+            ]
+            document = Document(path, path, "".join(parts), "hash")
+            index.replace_source(
+                SourceState(path, "hash", 1, 0),
+                [(document, passages, encoder.encode_passages(parts))],
+            )
+        index.commit()
+        found = score_lexical(index, "harbour open", 9)
+        hits = [(p.path, p.passage.text) for p in index.passages([i for i, _ in found])]
+        own = dict(index.search_words("harbour OR open", 9))
+        whole = index.score_document_words("harbour OR open", list(own))
+    assert hits[0] == ("harbour.txt", "The harbour has tides.")
+    assert hits[1:] == [
+        (path, "Open from nine to five.") for path in ("harbour.txt", "library.txt")
+    ]
+    assert dict(found) == pytest.approx({i: (own[i] + whole[i]) / 2 for i in own})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from ragcli.records import Document, Passage
 from ragcli.store import EmbeddedDocument, Index, IndexFingerprint, SourceState
+from ragcli.store.rows import to_sql
+from ragcli.store.words import TITLE_WEIGHT, TOKENIZER
 
 Vectors = NDArray[np.float32]
 DIMENSION = 4
@@ -92,7 +95,27 @@ class Bench:
                 continue
             exact = f'"{path} {name} {position}"'
             assert i in {found_id for found_id, _ in index.search_words(exact, len(by_text))}
+        self.assert_scores_documents(index, ids)
         assert index.summary().passages == len(by_text)
+
+    def assert_scores_documents(self, index: Index, ids: Sequence[int]) -> None:
+        """Documents' words score as in an inverted index that is built anew of their texts."""
+        anew = sqlite3.connect(":memory:")
+        anew.execute(f"CREATE VIRTUAL TABLE texts USING fts5(title, text, tokenize='{TOKENIZER}')")
+        documents = [d for source in index.sources() for d in index.documents(source.path)]
+        values = [(to_sql(document.title), to_sql(document.text)) for document in documents]
+        anew.executemany("INSERT INTO texts VALUES (CAST(? AS TEXT), CAST(? AS TEXT))", values)
+        expression = "txt OR 1 OR 2"
+        rows = anew.execute(
+            "SELECT rowid, -bm25(texts, ?, 1.0) FROM texts WHERE texts MATCH ?",
+            (TITLE_WEIGHT, expression),
+        )
+        expected = {documents[row - 1].document_id: score for row, score in rows}
+        found = index.score_document_words(expression, ids)
+        of_passage = {p.passage_id: p.document_id for p in index.passages(ids)}
+        assert found == pytest.approx(
+            {i: expected[name] for i, name in of_passage.items() if name in expected}
+        )
 
     def by_text(self, sources: Mapping[str, tuple[str, Vectors]]) -> dict[str, Vectors]:
         """Passage text -> vector, for path -> (document name, vectors)."""
