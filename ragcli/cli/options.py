@@ -65,8 +65,8 @@ Rerank = Annotated[
     bool | None,
     typer.Option(
         "--rerank/--no-rerank",
-        help="Score the best anew by token-to-token attention and search once more, wider: better, "
-        "for some tenths of a second a query. [env var: RAGCLI_RERANK; default: no]",
+        help="Score the best anew by attention, in the end the reader's, and search once more, "
+        "wider: better, for some tenths of a second a query. [env var: RAGCLI_RERANK; default: no]",
     ),
 ]
 PathGlobs = Annotated[

@@ -5,26 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus
-from ragcli.engine.encoders import check_requested, encoder_of, load_named
+from ragcli.engine.encoders import check_requested, load_named, models_of, shipped_reader
 from ragcli.engine.given import passages_of
 from ragcli.engine.paths import StoredPaths
 from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_calibration
 from ragcli.records import Answer, Generation, Question, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
+from ragcli.retrieval.models import Models
 from ragcli.retrieval.ranking import DEFAULT_RANKING, Ranking
 from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:
-    from ragcli.encoder import Encoder
-    from ragcli.reader import Reader
     from ragcli.store import Index
 
 DEFAULT_K = 5
@@ -67,15 +66,11 @@ def ask(
         finder = PassageFinder(stack, folder, options)
         remaining = iter(questions)
         calibration = load_calibration()
-        reader: Reader | None = None
         while batch := list(islice(remaining, BATCH_SIZE)):
             started = time.perf_counter()
             found = finder.find(batch)
             retrieved = time.perf_counter()
-            if reader is None:
-                from ragcli.reader import load_reader
-
-                reader = load_reader()
+            reader = shipped_reader()
             texts = [[hit.stored.passage.text for hit in hits] for hits in found]
             loaded = time.perf_counter()
             generations = reader.generate([q.text for q in batch], texts)
@@ -134,14 +129,14 @@ class PassageFinder:
         self._ranking = options.ranking
         self._index: Index | None = None
         self._among: frozenset[int] | None = None
-        self._encoder: Encoder | None = None
+        self._models = Models()
 
     @property
     def encoder_label(self) -> str:
         """Name of the encoder in use and the start of its revision."""
-        if self._encoder is None:
+        if self._models.encoder is None:
             return "none"
-        fingerprint = self._encoder.fingerprint
+        fingerprint = self._models.encoder.fingerprint
         return f"{fingerprint.name}@{fingerprint.revision[:12]}"
 
     def find(self, questions: Sequence[Question]) -> list[list[ScoredPassage]]:
@@ -164,11 +159,12 @@ class PassageFinder:
             self._index = self._stack.enter_context(Index.open(folder))
             self._among = self._options.filters.select(self._index, paths.shown)
             self._ranking = tuned_of(self._index).complete(self._ranking)
-            if self._ranking.needs_encoder:
-                self._encoder = encoder_of(self._index.fingerprint, self._options.encoder_name)
+            self._models = models_of(
+                self._index.fingerprint, self._options.encoder_name, self._ranking
+            )
         k = self._options.k
         found = search_passages(
-            self._index, self._encoder, queries, k, self._ranking, among=self._among
+            self._index, self._models, queries, k, self._ranking, among=self._among
         )
         return [list(map(paths.of_hit, hits)) for hits in found]
 
@@ -180,7 +176,8 @@ class PassageFinder:
             return [ScoredPassage(stored, None, n) for n, stored in enumerate(passages, start=1)]
         if self._index is not None:
             check_requested(self._index.fingerprint, self._options.encoder_name)
-        encoder = self._encoder = self._encoder or load_named(self._options.encoder_name)
+        encoder = self._models.encoder or load_named(self._options.encoder_name)
+        self._models = replace(self._models, encoder=encoder)
         vectors = encoder.encode_passages([stored.passage.text for stored in passages])
         scores = vectors @ encoder.encode_queries([question.text])[0]
         best = sorted(range(len(passages)), key=lambda n: (-scores[n], n))[:k]

@@ -1,13 +1,17 @@
-"""Which encoder an index was made by, and whether that is the one at hand."""
+"""Which encoder an index was made by, whether that is the one at hand, and what searching needs."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError
+from ragcli.retrieval.models import Models
 
 if TYPE_CHECKING:
     from ragcli.encoder import Encoder, EncoderFingerprint
+    from ragcli.reader import Reader
+    from ragcli.retrieval.ranking import Ranking
     from ragcli.store import IndexFingerprint
 
 REMEDY = 'run "ragcli index --rebuild PATH" to embed everything anew'
@@ -33,6 +37,23 @@ def encoder_of(fingerprint: IndexFingerprint, requested: str | None) -> Encoder:
             f"the encoder {fingerprint.encoder_name} has changed since it made the index", REMEDY
         )
     return encoder
+
+
+def models_of(fingerprint: IndexFingerprint, requested: str | None, ranking: Ranking) -> Models:
+    """Load what ``ranking`` needs to search an index.
+
+    Raises as ``encoder_of`` does, and ``ModelError`` for weights that cannot be loaded.
+    """
+    encoder = encoder_of(fingerprint, requested) if ranking.needs_encoder else None
+    return Models(encoder, shipped_reader() if ranking.rerank else None)
+
+
+@cache
+def shipped_reader() -> Reader:
+    """Load the reader once a process; raises ``ModelError`` for weights that cannot be loaded."""
+    from ragcli.reader import load_reader
+
+    return load_reader()
 
 
 def check_requested(fingerprint: IndexFingerprint, requested: str | None) -> None:

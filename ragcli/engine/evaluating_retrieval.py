@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ragcli.engine.batches import open_text
 from ragcli.engine.document_names import document_names, judged_queries, strangers
-from ragcli.engine.encoders import encoder_of
+from ragcli.engine.encoders import models_of
 from ragcli.engine.indexing import index_paths
 from ragcli.errors import InputError
 from ragcli.evaluation.ranking import (
@@ -22,7 +22,7 @@ from ragcli.evaluation.ranking import (
     evaluate_run,
     paired_p_value,
 )
-from ragcli.retrieval.ranking import DEFAULT_RANKING, Ranking
+from ragcli.retrieval.ranking import Ranking
 from ragcli.retrieval.search import rank_passages
 from ragcli.retrieval.tuned import tuned_of
 
@@ -98,9 +98,9 @@ def evaluate_retrieval(
         names = document_names(index, named_from)
         if missing := strangers(known, names.values()):
             tell_missing(missing)
-        needs_encoder = any(ranking.needs_encoder for ranking in rankings)
-        encoder = encoder_of(index.fingerprint, encoder_name) if needs_encoder else None
-        rank_passages(index, encoder, ["warm up"], 1, DEFAULT_RANKING if encoder else rankings[0])
+        most = max(rankings, key=lambda ranking: (ranking.rerank, ranking.needs_encoder))
+        models = models_of(index.fingerprint, encoder_name, most)
+        rank_passages(index, models, ["warm up"], 1, most)
         for number, ranking in enumerate(rankings):
             run: dict[str, list[str]] = {}
             started = time.perf_counter()
@@ -108,7 +108,7 @@ def evaluate_retrieval(
             for first in range(0, len(ids), BATCH_SIZE):
                 batch = ids[first : first + BATCH_SIZE]
                 texts = [judged[name] for name in batch]
-                found = rank_passages(index, encoder, texts, DEEPEST, ranking)
+                found = rank_passages(index, models, texts, DEEPEST, ranking)
                 for name, hits in zip(batch, found, strict=True):
                     run[name] = list(dict.fromkeys(names[passage_id] for passage_id, _ in hits))
                 progress(number * len(ids) + first + len(batch), len(rankings) * len(ids))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ragcli.corpus.problem import Problem
 from ragcli.engine.batches import read_rows
-from ragcli.engine.encoders import encoder_of
+from ragcli.engine.encoders import models_of
 from ragcli.engine.paths import StoredPaths
 from ragcli.records import Highlight, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
@@ -20,7 +20,7 @@ from ragcli.retrieval.terms import word_weights
 from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:
-    from ragcli.encoder import Encoder
+    from ragcli.retrieval.models import Models
     from ragcli.store import Index
 
 DEFAULT_K = 10
@@ -80,10 +80,10 @@ def search(
         tuned = tuned_of(index)
         k = k or tuned.k_for(ranking) or DEFAULT_K
         ranking = tuned.complete(ranking)
-        encoder = encoder_of(index.fingerprint, encoder_name) if ranking.needs_encoder else None
+        models = models_of(index.fingerprint, encoder_name, ranking)
         shown = StoredPaths(folder.resolve(), (seen_from or Path.cwd()).resolve())
         among = filters.select(index, shown.shown)
-        searcher = _Searcher(index, encoder, ranking, among, shown)
+        searcher = _Searcher(index, models, ranking, among, shown)
         remaining = iter(queries)
         while batch := list(islice(remaining, BATCH_SIZE)):
             yield from searcher.answer(batch, k, min_score, highlight)
@@ -92,7 +92,7 @@ def search(
 @dataclass(frozen=True, slots=True)
 class _Searcher:
     index: Index
-    encoder: Encoder | None
+    models: Models
     ranking: Ranking
     among: frozenset[int] | None
     paths: StoredPaths
@@ -103,7 +103,7 @@ class _Searcher:
         texts = [query.text for query in queries]
         found = search_passages(
             self.index,
-            self.encoder,
+            self.models,
             texts,
             k,
             self.ranking,
@@ -118,7 +118,7 @@ class _Searcher:
         from ragcli.retrieval.highlight import highlight_by_attention, highlight_by_words
 
         texts = [hit.stored.passage.text for hit in hits]
-        if self.encoder is None:
+        if self.models.encoder is None:
             return highlight_by_words(query.text, texts)
         words = word_weights(self.index, query.text)
-        return highlight_by_attention(self.encoder, query.text, words, texts)
+        return highlight_by_attention(self.models.encoder, query.text, words, texts)

@@ -65,6 +65,12 @@ class _Step:
     pre_softmax: Tensor
 
 
+def begin(reader: FusionInDecoder, memory: Memory) -> DecoderOutput:
+    """Run the decoder over the begin token alone, where every answer starts."""
+    token_ids = torch.full((memory.states.shape[0], 1), BEGIN)
+    return reader.decode(memory, token_ids, torch.full_like(token_ids, -1))
+
+
 def decode_greedily(
     reader: FusionInDecoder, memory: Memory, continues: Tensor, max_answer_tokens: int
 ) -> list[Decoded]:

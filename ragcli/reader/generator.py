@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from ragcli.encoder import minilm
 from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
-from ragcli.reader.decoding import Decoded, decode_greedily
+from ragcli.reader.decoding import Decoded, begin, decode_greedily
 from ragcli.reader.model import FusionInDecoder
 from ragcli.reader.windows import Window, collate, split_windows, tokenise
 from ragcli.records import AnswerToken, Generation
@@ -69,6 +69,25 @@ class Reader:
             ):
                 results[n] = generation
         return [results.get(n) or _nothing() for n in range(len(questions))]
+
+    def attend(
+        self, questions: Sequence[str], contexts: Sequence[Sequence[str]]
+    ) -> list[NDArray[np.float32]]:
+        """For each question the share of each of its contexts, ``(n_contexts,)``, without answer.
+
+        It is the copy distribution's where the answer would begin. Shares sum to 1, or are all 0
+        for a question without any readable context.
+        """
+        windows = self._windows(questions, contexts)
+        shares = [np.zeros(len(own), dtype=np.float32) for own in contexts]
+        for batch in _batches([n for n, found in enumerate(windows) if found], windows):
+            with torch.inference_mode():
+                memory = self.network.encode(collate([windows[n] for n in batch]))
+                copied = begin(self.network, memory).copy_log_probabilities[:, -1].exp().numpy()
+            for n, own in zip(batch, copied, strict=True):
+                by_window = _Layout(windows[n]).spread(own, 0.0).sum(axis=-1)
+                np.add.at(shares[n], [window.context for window in windows[n]], by_window)
+        return shares
 
     def _windows(
         self, questions: Sequence[str], contexts: Sequence[Sequence[str]]

@@ -4,6 +4,7 @@
 2. Reranking, on request: the best of these are scored anew by late interaction.
 3. The query attends over the best of those and is searched again, wider, by both.
 4. The best of what that found are scored by late interaction as well.
+5. The reader looks for an answer in the best of those, in all of them at once.
 """
 
 from __future__ import annotations
@@ -30,23 +31,26 @@ from ragcli.retrieval.interaction import (
     word_score,
 )
 from ragcli.retrieval.lexical import score_expression, score_lexical
+from ragcli.retrieval.models import needed
 from ragcli.retrieval.ranking import DENSE, LEXICAL, Ranking
 from ragcli.retrieval.terms import word_weights
 
 if TYPE_CHECKING:
-    from ragcli.encoder import Encoder
+    from ragcli.retrieval.models import Models
     from ragcli.store import Index
 
-FUSED, RERANK = "fused", "rerank"
+FUSED, RERANK, READER = "fused", "rerank", "reader"
 WIDER_DENSE, WIDER_LEXICAL, WIDER_FUSED = "wider dense", "wider lexical", "wider fused"
 DEPTH = 200
 """Passages of each retriever that are fused."""
 RERANKED = 20
-"""Passages that are scored by late interaction."""
+"""Passages that are scored by late interaction, and passages that the reader looks at."""
 INTERACTION_WEIGHT = 0.8
 """Share of late interaction in the score of a reranked passage, the fused one having the rest."""
 WIDER_INTERACTION_WEIGHT = 0.5
 """The same after feedback, to which late interaction has added its part already."""
+READER_WEIGHT = 0.2
+"""Share of the reader's attention in the score, what came before it having the rest."""
 
 _ENCODED_TOGETHER = 64  # passages; their states are then kept in half the bytes
 
@@ -102,17 +106,18 @@ class HybridSearch:
     def __init__(
         self,
         index: Index,
-        encoder: Encoder,
+        models: Models,
         queries: Sequence[str],
         ranking: Ranking,
         among: frozenset[int] | None,
     ) -> None:
         self._index = index
-        self._encoder = encoder
+        self._encoder = needed(models.encoder, "an encoder")
+        self._reader = models.reader
         self._queries = queries
         self._ranking = ranking
         self._among = among
-        self._vectors = encoder.encode_queries(queries)
+        self._vectors = self._encoder.encode_queries(queries)
         self._mean = index.mean_vector()
         self._states: dict[int, tuple[TokenStates, list[tuple[int, int]]]] = {}
 
@@ -140,6 +145,9 @@ class HybridSearch:
             scores = self._interact(ranked)
             _note(trails, RERANK, [best_first(own) for own in scores])
             ranked = _interpolate(ranked, scores, WIDER_INTERACTION_WEIGHT)
+            scores = self._read(ranked)
+            _note(trails, READER, [best_first(own) for own in scores])
+            ranked = _interpolate(ranked, scores, READER_WEIGHT)
         return [
             (trail, _with_deeper(own, own_dense[DEPTH:], own_lexical[DEPTH:]))
             for trail, own, own_dense, own_lexical in zip(
@@ -186,6 +194,24 @@ class HybridSearch:
             word_score(tokens, states), sentence_score(vector, states, sentences)
         )
 
+    def _read(self, ranked: Sequence[Scores]) -> list[dict[int, float]]:
+        """Share of the reader's attention on each of the best of each ranking.
+
+        Where its answer would begin, the attention of its copy distribution says which passages
+        hold an answer (Izacard & Grave 2021, https://arxiv.org/abs/2012.04584, train retrievers by
+        a reader's cross-attention).
+        """
+        heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
+        texts = [
+            [text_to_encode(p.title, p.passage) for p in self._index.passages(head)]
+            for head in heads
+        ]
+        shares = needed(self._reader, "a reader").attend(self._queries, texts)
+        return [
+            dict(zip(head, own.tolist(), strict=True))
+            for head, own in zip(heads, shares, strict=True)
+        ]
+
     @cached_property
     def _query_tokens(self) -> list[QueryTokens]:
         encoded = self._encoder.encode_tokens(self._queries)
@@ -225,12 +251,12 @@ def _note(trails: Sequence[Trail], name: str, ranked: Sequence[Scores]) -> None:
 
 
 def _interpolate(
-    ranked: Sequence[Scores], interaction: Sequence[dict[int, float]], weight: float
+    ranked: Sequence[Scores], added: Sequence[dict[int, float]], weight: float
 ) -> list[Scores]:
-    """Mean of the scores so far and of late interaction; without the latter it counts as 0."""
+    """Mean of the scores so far and of new ones; a passage without the latter has 0."""
     return [
         best_first({key: (1.0 - weight) * score + weight * new.get(key, 0.0) for key, score in own})
-        for own, new in zip(ranked, interaction, strict=True)
+        for own, new in zip(ranked, added, strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ class Ranking:
     ``mode`` is one of ``MODES``, ``fusion`` one of ``FUSIONS``, ``dense_weight`` in [0, 1] the
     share of the dense score in the fused one; ``None`` leaves these two to what the index was tuned
     to (see ``retrieval.tuned``), else to the defaults. ``rerank`` scores the
-    best of hybrid mode anew by token-to-token attention. ``per_document`` is the most passages of
+    best of hybrid mode anew by attention. ``per_document`` is the most passages of
     one document, ``diversity`` in [0, 1] how much a passage that repeats a better one is put back.
     Raises ``UsageError`` for names that do not exist and for reranking in another mode.
     """

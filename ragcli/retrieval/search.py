@@ -9,17 +9,18 @@ from ragcli.records import ScoredPassage, Scores
 from ragcli.retrieval.dense import score_dense
 from ragcli.retrieval.hybrid import DEPTH, HybridSearch, Trail
 from ragcli.retrieval.lexical import score_lexical
+from ragcli.retrieval.models import needed
 from ragcli.retrieval.ranking import DENSE, HYBRID, LEXICAL, Ranking
 from ragcli.retrieval.variety import diversify, fold
 
 if TYPE_CHECKING:
-    from ragcli.encoder import Encoder
+    from ragcli.retrieval.models import Models
     from ragcli.store import Index
 
 
 def search_passages(
     index: Index,
-    encoder: Encoder | None,
+    models: Models,
     queries: Sequence[str],
     k: int,
     ranking: Ranking,
@@ -29,11 +30,12 @@ def search_passages(
 ) -> list[list[ScoredPassage]]:
     """Return for each query at most ``k`` hits, best first; equal scores stand by passage id.
 
-    Hits whose score, as the mode computes it, lies below ``min_score`` are left out. ``encoder``
-    may be ``None`` in lexical mode. ``among`` are the passages to choose from, by default all.
+    Hits whose score, as the mode computes it, lies below ``min_score`` are left out. ``among``
+    are the passages to choose from, by default all. Raises ``ValueError`` when ``models`` lacks one
+    that ``ranking`` needs.
     """
     results = []
-    for trail, hits in _rank(index, encoder, queries, k, ranking, among):
+    for trail, hits in _rank(index, models, queries, k, ranking, among):
         kept = [hit for hit in hits if min_score is None or hit[1] >= min_score]
         ids = [passage_id for passage_id, _ in kept]
         parts = trail.parts(ids)
@@ -49,15 +51,15 @@ def search_passages(
 
 
 def rank_passages(
-    index: Index, encoder: Encoder | None, queries: Sequence[str], k: int, ranking: Ranking
+    index: Index, models: Models, queries: Sequence[str], k: int, ranking: Ranking
 ) -> list[Scores]:
     """Ids and scores of what ``search_passages`` finds, without reading any text."""
-    return [hits for _, hits in _rank(index, encoder, queries, k, ranking, None)]
+    return [hits for _, hits in _rank(index, models, queries, k, ranking, None)]
 
 
 def _rank(  # noqa: PLR0917
     index: Index,
-    encoder: Encoder | None,
+    models: Models,
     queries: Sequence[str],
     k: int,
     ranking: Ranking,
@@ -69,7 +71,7 @@ def _rank(  # noqa: PLR0917
     """
     if not queries:
         return []
-    retrieve = _retriever(index, encoder, queries, ranking, among)
+    retrieve = _retriever(index, models, queries, ranking, among)
     depth = max(k, DEPTH)
     while True:
         found = retrieve(depth)
@@ -85,19 +87,20 @@ def _rank(  # noqa: PLR0917
 
 def _retriever(
     index: Index,
-    encoder: Encoder | None,
+    models: Models,
     queries: Sequence[str],
     ranking: Ranking,
     among: frozenset[int] | None,
 ) -> Callable[[int], list[tuple[Trail, Scores]]]:
     """Something that ranks the queries' passages to a given depth."""
-    if ranking.mode == HYBRID and encoder is not None:
-        return HybridSearch(index, encoder, queries, ranking, among).rank
+    if ranking.mode == HYBRID:
+        return HybridSearch(index, models, queries, ranking, among).rank
 
     def alone(depth: int) -> list[tuple[Trail, Scores]]:
-        if ranking.mode == LEXICAL or encoder is None:
+        if ranking.mode == LEXICAL:
             name, found = LEXICAL, [score_lexical(index, q, depth, among) for q in queries]
         else:
+            encoder = needed(models.encoder, "an encoder")
             name, found = DENSE, score_dense(index, encoder, queries, depth, among)
         return [(Trail({name: scores}, {name: len(scores)}), scores) for scores in found]
 

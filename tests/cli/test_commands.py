@@ -103,7 +103,7 @@ def test_reranking_tells_its_stages_and_is_for_hybrid(run: Run, indexed: Path) -
     finished = run("search", "what do otters do", "-k", "1", "--json", "--rerank", "--explain")
     (hit,) = map(json.loads, finished.out.splitlines())
     assert hit["document_id"] == "f1"
-    assert {"dense", "lexical", "fused", "wider_dense", "wider_fused", "rerank"} <= set(
+    assert {"dense", "lexical", "fused", "wider_dense", "wider_fused", "rerank", "reader"} <= set(
         hit["explain"]
     )
     told = run("search", "what do otters do", "-k", "1", "--rerank", "--explain")

@@ -40,6 +40,22 @@ def test_easy_questions_are_answered_in_the_documents_spelling(
     assert all(g.p_no_answer < 0.5 for g in generations[:2])
 
 
+def test_attending_is_copying_where_the_answer_begins(
+    reader: Reader, generations: list[Generation]
+) -> None:
+    shares = reader.attend([*QUESTIONS, WHO], [*CONTEXTS, ["", ""]])
+    for own, generation, contexts in zip(shares, generations, CONTEXTS, strict=False):
+        first = generation.copy[0].sum(axis=-1)
+        expected = [
+            sum(first[w] for w, c in enumerate(generation.window_context) if c == n)
+            for n in range(len(contexts))
+        ]
+        assert own == pytest.approx(np.array(expected), abs=1e-2)
+        assert own.sum() == pytest.approx(1.0, abs=1e-4)
+    assert shares[1].argmax() == 1  # the review, which says who leads
+    assert shares[3].tolist() == [0.0, 0.0]
+
+
 def test_cross_attention_sums_to_1_over_all_windows(generations: list[Generation]) -> None:
     for generation in generations:
         shape = (2, 12, len(generation.tokens), *generation.token_spans.shape[:2])

@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ragcli.encoder import TokenStates
+from ragcli.reader import Reader
 from ragcli.records import Document, Passage
+from ragcli.retrieval.models import Models
 from ragcli.store import Index, IndexFingerprint, SourceState
 
 DIMENSION = 64
@@ -44,6 +46,11 @@ class WordEncoder:
 @pytest.fixture
 def encoder() -> WordEncoder:
     return WordEncoder()
+
+
+@pytest.fixture
+def models(encoder: WordEncoder, reader: Reader) -> Models:
+    return Models(encoder, reader)
 
 
 @pytest.fixture

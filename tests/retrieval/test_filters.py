@@ -11,6 +11,7 @@ import pytest
 from ragcli.errors import UsageError
 from ragcli.records import Document, Json, Passage
 from ragcli.retrieval.filters import Condition, Filters, make_filters, parse_condition
+from ragcli.retrieval.models import Models
 from ragcli.retrieval.ranking import Ranking
 from ragcli.retrieval.search import search_passages
 from ragcli.store import Index, IndexFingerprint, SourceState
@@ -45,9 +46,9 @@ def library(tmp_path: Path, encoder: WordEncoder) -> Iterator[Index]:
         yield index
 
 
-def _found(index: Index, encoder: WordEncoder, filters: Filters, mode: str) -> str:
+def _found(index: Index, models: Models, filters: Filters, mode: str) -> str:
     among = filters.select(index, lambda path: path)
-    (hits,) = search_passages(index, encoder, ["apple"], 9, Ranking(mode), among=among)
+    (hits,) = search_passages(index, models, ["apple"], 9, Ranking(mode), among=among)
     return "".join(sorted(Path(hit.stored.path).name[0] for hit in hits))
 
 
@@ -88,9 +89,9 @@ def _found(index: Index, encoder: WordEncoder, filters: Filters, mode: str) -> s
     ],
 )
 def test_conditions(
-    library: Index, encoder: WordEncoder, mode: str, conditions: list[str], expected: str
+    library: Index, models: Models, mode: str, conditions: list[str], expected: str
 ) -> None:
-    assert _found(library, encoder, make_filters(conditions, [], "/home"), mode) == expected
+    assert _found(library, models, make_filters(conditions, [], "/home"), mode) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,12 +110,14 @@ def test_conditions(
         (["#docs"], ""),
     ],
 )
-def test_globs(library: Index, encoder: WordEncoder, globs: list[str], expected: str) -> None:
+def test_globs(library: Index, models: Models, globs: list[str], expected: str) -> None:
     for mode in ("hybrid", "dense", "lexical"):
-        assert _found(library, encoder, make_filters([], globs, "/home"), mode) == expected
+        assert _found(library, models, make_filters([], globs, "/home"), mode) == expected
 
 
-def test_what_matches_is_found_however_deep_it_ranks(tmp_path: Path, encoder: WordEncoder) -> None:
+def test_what_matches_is_found_however_deep_it_ranks(
+    tmp_path: Path, encoder: WordEncoder, models: Models
+) -> None:
     """A filter comes before the ranking: all ten come back, from behind 300 better ones."""
     with Index.create_or_open(tmp_path, IndexFingerprint("words", "1", 64, "", "", 200, 1)) as made:
         for number in range(310):
@@ -129,7 +132,7 @@ def test_what_matches_is_found_however_deep_it_ranks(tmp_path: Path, encoder: Wo
     with Index.open(tmp_path) as index:
         among = make_filters(["rare=true"], [], "/").select(index, lambda path: path)
         for mode in ("hybrid", "dense", "lexical"):
-            (hits,) = search_passages(index, encoder, ["apple"], 10, Ranking(mode), among=among)
+            (hits,) = search_passages(index, models, ["apple"], 10, Ranking(mode), among=among)
             assert len(hits) == 10
             assert all(hit.stored.metadata["rare"] for hit in hits)
 

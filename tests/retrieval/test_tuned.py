@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
+from ragcli.retrieval.models import Models
 from ragcli.retrieval.ranking import Ranking
 from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.tuned import UNTUNED, Tuned, keep_tuned, tuned_of
 from ragcli.store import Index
-
-if TYPE_CHECKING:
-    from conftest import WordEncoder
 
 TUNED = Tuned("rrf", 0.2, 4, 30, "1")
 
@@ -79,11 +76,11 @@ def test_k_holds_for_the_mode_that_it_was_measured_with() -> None:
 
 @pytest.mark.parametrize("fusion", ["mean", "rrf"])
 def test_the_ends_of_the_weight_rank_as_one_retriever_alone(
-    index: Index, encoder: WordEncoder, fusion: str
+    index: Index, models: Models, fusion: str
 ) -> None:
     for weight, mode in ((1.0, "dense"), (0.0, "lexical")):
         alone, fused = (
-            search_passages(index, encoder, ["green apple"], 3, ranking)[0]
+            search_passages(index, models, ["green apple"], 3, ranking)[0]
             for ranking in (Ranking(mode), Ranking(fusion=fusion, dense_weight=weight))
         )
         # The least of what is found has a score of 0, as what is not found has.

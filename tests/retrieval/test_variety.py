@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from ragcli.retrieval.models import Models
 from ragcli.retrieval.ranking import Ranking
 from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.variety import diversify, fold
 from ragcli.store import Index
-
-if TYPE_CHECKING:
-    from conftest import WordEncoder
 
 
 def test_fold_keeps_the_best_of_each_document() -> None:
@@ -31,12 +27,12 @@ def test_diversity_puts_back_what_repeats() -> None:
     assert diversify([], vectors[:0], 3, 0.5) == []
 
 
-def test_a_search_with_variety(index: Index, encoder: WordEncoder) -> None:
+def test_a_search_with_variety(index: Index, models: Models) -> None:
     """0.txt and 3.txt have the same text."""
-    plain = search_passages(index, encoder, ["red apple"], 2, Ranking("dense"))[0]
+    plain = search_passages(index, models, ["red apple"], 2, Ranking("dense"))[0]
     assert [hit.stored.path for hit in plain] == ["0.txt", "3.txt"]
-    varied = search_passages(index, encoder, ["red apple"], 2, Ranking("dense", diversity=0.7))[0]
+    varied = search_passages(index, models, ["red apple"], 2, Ranking("dense", diversity=0.7))[0]
     assert [hit.stored.path for hit in varied] == ["0.txt", "2.txt"]
     assert [hit.rank for hit in varied] == [1, 2]
-    folded = search_passages(index, encoder, ["red apple"], 4, Ranking(per_document=1))[0]
+    folded = search_passages(index, models, ["red apple"], 4, Ranking(per_document=1))[0]
     assert len({hit.stored.document_id for hit in folded}) == len(folded) == 4
