@@ -190,6 +190,8 @@ class Generation:
     ``copy`` ``(answer_len, n_windows, window_len) float32``: the copy distribution, sums to 1 over
     the last two axes, 0 outside the contexts' own tokens.
     ``copy_gate`` ``(answer_len,) float32``: share of the mixture that is copied.
+    ``value_norms`` ``(n_layers, n_heads, n_windows, window_len) float32``: length of each value as
+    the head passes it on, 0 at padding.
     ``p_no_answer``: probability that the contexts do not answer the question.
     """
 
@@ -202,6 +204,7 @@ class Generation:
     copy_gate: NDArray[np.float32]
     token_spans: NDArray[np.int32]
     window_context: tuple[int, ...]
+    value_norms: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,18 @@ class MultiHeadAttention(nn.Module):
         """Keys and values ``(B, H, S, d)`` of ``states (B, S, D)``; computed once, used often."""
         return self.split_heads(self.key(states)), self.split_heads(self.value(states))
 
+    def value_norms(self, values: Tensor) -> Tensor:
+        """Length ``(B, H, S)`` of each of ``values (B, H, S, d)`` as the output projection maps it.
+
+        Times its weight it is what a position contributes (Kobayashi et al. 2020,
+        https://arxiv.org/abs/2004.10102).
+        """
+        weight = self.output.weight.float()
+        heads = weight.view(weight.shape[0], self.n_heads, -1)
+        squared = torch.einsum("ohd,ohe->hde", heads, heads)
+        mapped = values.float() @ squared
+        return (mapped * values).sum(dim=-1).clamp(min=0).sqrt()
+
     def forward(
         self,
         states: Tensor,

@@ -92,13 +92,13 @@ def decode_greedily(
         )
         past = output.past
         copied = _copied(output, continues, sources) * ~taken
-        mixture = _mixture(reader, memory, output, copied)
+        chances = mixture(reader, memory, output, copied)
         if number == 0:
-            p_no_answer = mixture[:, NO_ANSWER].clone()
-            mixture[:, END] = 0.0
-        mixture[:, NO_ANSWER] = 0.0
-        _finish_word(mixture, memory.ids, continues, sources)
-        step = _choose(memory, output, mixture, copied, sources)
+            p_no_answer = chances[:, NO_ANSWER].clone()
+            chances[:, END] = 0.0
+        chances[:, NO_ANSWER] = 0.0
+        _finish_word(chances, memory.ids, continues, sources)
+        step = _choose(memory, output, chances, copied, sources)
         finished = finished | (step.token_ids == END)
         if bool(finished.all()):
             break
@@ -119,20 +119,20 @@ def _copied(output: DecoderOutput, continues: Tensor, previous: Tensor) -> Tenso
     return output.copy_log_probabilities[:, -1].exp() * (1 - gate) * ~torn
 
 
-def _finish_word(mixture: Tensor, ids: Tensor, continues: Tensor, previous: Tensor) -> None:
+def _finish_word(chances: Tensor, ids: Tensor, continues: Tensor, previous: Tensor) -> None:
     """Leave only the next token's probability where the word copied last goes on there.
 
-    ``mixture (B, V)`` is changed in place; ``previous (B,)`` are the positions copied last.
+    ``chances (B, V)`` are changed in place; ``previous (B,)`` are the positions copied last.
     """
     following = (previous + 1).clamp(max=continues.shape[1] - 1)[:, None]
     goes_on = (previous >= 0) & continues.gather(1, following).squeeze(1)
     token_ids = ids.gather(1, following)
-    likelihood = mixture.gather(1, token_ids).clamp(min=torch.finfo(mixture.dtype).tiny)
-    only = torch.zeros_like(mixture).scatter(1, token_ids, likelihood)
-    mixture[goes_on] = only[goes_on]
+    likelihood = chances.gather(1, token_ids).clamp(min=torch.finfo(chances.dtype).tiny)
+    only = torch.zeros_like(chances).scatter(1, token_ids, likelihood)
+    chances[goes_on] = only[goes_on]
 
 
-def _mixture(
+def mixture(
     reader: FusionInDecoder, memory: Memory, output: DecoderOutput, copied: Tensor
 ) -> Tensor:
     """Probability ``(B, V)`` of each next token, written or ``copied (B, M)``."""
@@ -142,10 +142,29 @@ def _mixture(
 
 
 def _choose(
-    memory: Memory, output: DecoderOutput, mixture: Tensor, copied: Tensor, previous: Tensor
+    memory: Memory, output: DecoderOutput, chances: Tensor, copied: Tensor, previous: Tensor
 ) -> _Step:
-    """Take the likeliest token, and its source where the better part of it is copied."""
-    likelihood, token_ids = mixture.max(-1)
+    """Take the likeliest token, with its source."""
+    likelihood, token_ids = chances.max(-1)
+    return _Step(
+        token_ids,
+        place(memory, copied, token_ids, likelihood, previous),
+        likelihood.clamp(min=1e-12).log(),
+        1 - output.gate_logits[:, -1].sigmoid(),
+        output.copy_log_probabilities[:, -1].exp(),
+        torch.stack([w[:, :, -1] for w in output.cross_weights], 1),
+        torch.stack([s[:, :, -1] for s in output.cross_scores], 1),
+    )
+
+
+def place(
+    memory: Memory, copied: Tensor, token_ids: Tensor, likelihood: Tensor, previous: Tensor
+) -> Tensor:
+    """Memory position ``(B,)`` that each token comes from; -1 if it is rather written than copied.
+
+    ``copied (B, M)`` are the probabilities of copying, ``likelihood (B,)`` those of the tokens,
+    ``previous (B,)`` the positions before.
+    """
     matching = torch.where(memory.ids == token_ids[:, None], copied, 0.0)
     best, position = matching.max(-1)
     following = (previous + 1).clamp(max=copied.shape[1] - 1)
@@ -153,15 +172,7 @@ def _choose(
     goes_on = (previous >= 0) & (next_weight > 0) & (next_weight >= NEAR * best)
     position = torch.where(goes_on, following, position)
     is_copied = matching.sum(-1) >= 0.5 * likelihood
-    return _Step(
-        token_ids,
-        torch.where(is_copied, position, -1),
-        likelihood.clamp(min=1e-12).log(),
-        1 - output.gate_logits[:, -1].sigmoid(),
-        output.copy_log_probabilities[:, -1].exp(),
-        torch.stack([w[:, :, -1] for w in output.cross_weights], 1),
-        torch.stack([s[:, :, -1] for s in output.cross_scores], 1),
-    )
+    return torch.where(is_copied, position, -1)
 
 
 def _collect(steps: list[_Step], question: int, p_no_answer: float) -> Decoded:

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from ragcli.encoder import minilm
 from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
+from ragcli.reader.ablation import Reading
 from ragcli.reader.decoding import Decoded, begin, decode_greedily
 from ragcli.reader.model import FusionInDecoder
 from ragcli.reader.windows import Window, collate, split_windows, tokenise
@@ -60,15 +61,32 @@ class Reader:
 
         A question without any readable context gets the empty answer with ``p_no_answer`` 1.
         """
+        read = self.read(questions, contexts, max_answer_tokens)
+        found = {n: generation for n, generation, _ in read}
+        return [found.get(n) or nothing() for n in range(len(questions))]
+
+    def read(
+        self,
+        questions: Sequence[str],
+        contexts: Sequence[Sequence[str]],
+        max_answer_tokens: int = 48,
+    ) -> Iterator[tuple[int, Generation, Reading]]:
+        """Yield number, generation and reading of each question that has a readable context.
+
+        In no certain order; a reading holds the question's memory, so do not keep many of them.
+        """
         windows = self._windows(questions, contexts)
-        results: dict[int, Generation] = {}
         readable = [n for n, found in enumerate(windows) if found]
         for batch in _batches(readable, windows):
-            for n, generation in zip(
-                batch, self._read(batch, windows, contexts, max_answer_tokens), strict=True
-            ):
-                results[n] = generation
-        return [results.get(n) or _nothing() for n in range(len(questions))]
+            with torch.inference_mode():
+                memory = self.network.encode(collate([windows[n] for n in batch]))
+                norms = torch.stack(self.network.value_norms(memory), 1).numpy()
+                continues = self._is_continuation[memory.ids]
+                decoded = decode_greedily(self.network, memory, continues, max_answer_tokens)
+            for row, (n, raw) in enumerate(zip(batch, decoded, strict=True)):
+                generation = self._generation(raw, norms[row], windows[n], contexts[n])
+                own = memory.of_question(row, sum(map(len, windows[n])))
+                yield n, generation, Reading(self.network, own, windows[n], raw.token_ids)
 
     def attend(
         self, questions: Sequence[str], contexts: Sequence[Sequence[str]]
@@ -105,23 +123,12 @@ class Reader:
             for question, own in zip(asked, contexts, strict=True)
         ]
 
-    def _read(
-        self,
-        batch: Sequence[int],
-        windows: Sequence[Sequence[Window]],
-        contexts: Sequence[Sequence[str]],
-        max_answer_tokens: int,
-    ) -> Iterator[Generation]:
-        reading = collate([windows[n] for n in batch])
-        with torch.inference_mode():
-            memory = self.network.encode(reading)
-            continues = self._is_continuation[memory.ids]
-            decoded = decode_greedily(self.network, memory, continues, max_answer_tokens)
-        for n, raw in zip(batch, decoded, strict=True):
-            yield self._generation(raw, windows[n], contexts[n])
-
     def _generation(
-        self, raw: Decoded, windows: Sequence[Window], contexts: Sequence[str]
+        self,
+        raw: Decoded,
+        value_norms: NDArray[np.float32],
+        windows: Sequence[Window],
+        contexts: Sequence[str],
     ) -> Generation:
         layout = _Layout(windows)
         tokens = tuple(
@@ -137,6 +144,7 @@ class Reader:
             raw.copy_gate,
             layout.spans,
             tuple(window.context for window in windows),
+            layout.spread(value_norms, 0.0),
         )
 
     def _token(
@@ -227,7 +235,7 @@ def _slice(run: tuple[int, int, int] | None, contexts: Sequence[str]) -> list[st
     return [" ".join(contexts[run[0]][run[1] : run[2]].split())] if run else []
 
 
-def _nothing() -> Generation:
+def nothing() -> Generation:
     """Build the generation of a question that has nothing to read."""
     by_head = np.zeros((0, 0, 0, 0, 0), dtype=np.float32)
     return Generation(
@@ -240,6 +248,7 @@ def _nothing() -> Generation:
         copy_gate=np.zeros(0, dtype=np.float32),
         token_spans=np.zeros((0, 0, 2), dtype=np.int32),
         window_context=(),
+        value_norms=np.zeros((0, 0, 0, 0), dtype=np.float32),
     )
 
 

@@ -55,15 +55,16 @@ class Memory:
     copy_keys: Tensor
     cross: tuple[KeysValues, ...]
 
-    def take(self, rows: Tensor) -> Memory:
-        """Return the memory of some of the questions, ``rows (B',) int64``."""
+    def of_question(self, row: int, length: int) -> Memory:
+        """Return the memory of one question, ``length`` positions long, without padding."""
+        at = slice(row, row + 1)
         return Memory(
-            self.states[rows],
-            self.ids[rows],
-            self.mask[rows],
-            self.copyable[rows],
-            self.copy_keys[rows],
-            tuple((keys[rows], values[rows]) for keys, values in self.cross),
+            self.states[at, :length],
+            self.ids[at, :length],
+            self.mask[at, :length],
+            self.copyable[at, :length],
+            self.copy_keys[at, :length],
+            tuple((keys[at, :, :length], values[at, :, :length]) for keys, values in self.cross),
         )
 
 
@@ -169,6 +170,13 @@ class FusionInDecoder(nn.Module):
                     layer.cross_attention.project_memory(memory) for layer in self.decoder_layers
                 )
             ),
+        )
+
+    def value_norms(self, memory: Memory) -> tuple[Tensor, ...]:
+        """How much each memory position can contribute to each head, ``(B, H, M)`` a layer."""
+        return tuple(
+            layer.cross_attention.value_norms(values)
+            for layer, (_, values) in zip(self.decoder_layers, memory.cross, strict=True)
         )
 
     def embed(self, memory: Memory, token_ids: Tensor, copied: Tensor, first: int) -> Tensor:

@@ -192,7 +192,16 @@ def test_confidence_rises_with_the_likelihood_of_the_answer() -> None:
         none = np.zeros((0, 0, 0), dtype=np.float32)
         token = AnswerToken("x", None, None, None, likelihood)
         return Generation(
-            "x", (token,), p_no_answer, none, none, none, none.ravel(), none.astype(np.int32), ()
+            "x",
+            (token,),
+            p_no_answer,
+            none,
+            none,
+            none,
+            none.ravel(),
+            none.astype(np.int32),
+            (),
+            none,
         )
 
     sure, unsure = generation(0.01, -0.1), generation(0.6, -2.0)

@@ -116,7 +116,7 @@ def test_a_question_alone_is_read_as_in_a_batch(
         length = alone.states.shape[1]
         assert length < memory.states.shape[1]
         assert torch.allclose(alone.states[0], memory.states[0, :length], atol=1e-4)
-        taken = memory.take(torch.tensor([0]))
+        taken = memory.of_question(0, length)
         first, second = (network.decode(m, ids, copied).states for m in (alone, taken))
     assert torch.allclose(first, second, atol=1e-4)
 

@@ -1,0 +1,120 @@
+"""How likely an answer is when a part of what was read is taken away.
+
+Passages are encoded apart, so a passage that is hidden from the decoder is gone exactly, and all
+such ablations share one encoding. Hiding a sentence inside a passage is an approximation: the
+tokens around it have seen it. Reading the passage anew without it is exact, and dearer.
+Shapes: K ablations, M memory positions, T answer tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ragcli.reader.decoding import mixture, place
+from ragcli.reader.model import BEGIN, END, FusionInDecoder, KeysValues, Memory
+
+if TYPE_CHECKING:
+    from ragcli.reader.windows import Window
+
+LEAST = -100.0
+"""Log-probability of an answer of which nothing can be read any more."""
+_TOGETHER = 64
+"""Ablations decoded at once."""
+
+
+class Reading:
+    """One question's memory with the answer that was written from it.
+
+    ``memory`` is of this one question; ``token_ids`` are the answer's, without the end token.
+    """
+
+    def __init__(
+        self,
+        network: FusionInDecoder,
+        memory: Memory,
+        windows: Sequence[Window],
+        token_ids: NDArray[np.int64],
+    ) -> None:
+        self._network = network
+        self._memory = memory
+        self.token_ids = token_ids
+        self._contexts = np.concatenate([np.full(len(w), w.context) for w in windows])
+        self._spans = np.concatenate([w.spans for w in windows])
+
+    def without_contexts(self, removed: Sequence[int]) -> NDArray[np.bool_]:
+        """Memory positions ``(M,)`` that stay when whole contexts are removed; exact."""
+        kept: NDArray[np.bool_] = ~np.isin(self._contexts, removed)
+        return kept
+
+    def without_span(self, context: int, start: int, end: int) -> NDArray[np.bool_]:
+        """Memory positions ``(M,)`` that stay when characters of a context are hidden."""
+        inside = (self._spans[:, 0] < end) & (self._spans[:, 1] > start)
+        kept: NDArray[np.bool_] = ~((self._contexts == context) & inside)
+        return kept
+
+    def log_probabilities(self, kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+        """Natural log-probability ``(K,)`` of the whole answer, its end included, for each mask.
+
+        ``kept`` are masks ``(M,)`` of what the decoder may look at. Where they leave no passage,
+        the answer has ``LEAST``.
+        """
+        masks = np.stack(kept)
+        likelihoods = np.full(len(masks), LEAST)
+        copyable = self._memory.copyable[0].numpy()
+        readable = np.flatnonzero((masks & copyable).any(axis=1))
+        for first in range(0, len(readable), _TOGETHER):
+            some = readable[first : first + _TOGETHER]
+            with torch.inference_mode():
+                found = _force(self._network, self._memory, self.token_ids, masks[some])
+            likelihoods[some] = np.maximum(found, LEAST)
+        return likelihoods
+
+
+def _force(
+    network: FusionInDecoder,
+    memory: Memory,
+    answer: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Make the decoder write ``answer (T,)`` under each mask ``(K, M)``; log-probabilities."""
+    narrowed = _narrow(memory, torch.from_numpy(kept))
+    n_masks = len(kept)
+    token_ids = torch.full((n_masks,), BEGIN)
+    sources = torch.full((n_masks,), -1)
+    total = torch.zeros(n_masks, dtype=torch.float64)
+    past: tuple[KeysValues, ...] | None = None
+    for wanted in [*answer.tolist(), END]:
+        output = network.decode(narrowed, token_ids[:, None], sources[:, None], past)
+        past = output.past
+        gate = output.gate_logits[:, -1:].sigmoid()
+        copied = output.copy_log_probabilities[:, -1].exp() * (1 - gate) * narrowed.copyable
+        token_ids = torch.full((n_masks,), wanted)
+        chances = mixture(network, narrowed, output, copied)
+        likelihood = chances.gather(1, token_ids[:, None]).squeeze(1)
+        total += likelihood.double().clamp(min=1e-30).log()
+        sources = place(narrowed, copied, token_ids, likelihood, sources)
+    return total.numpy()
+
+
+def _narrow(memory: Memory, kept: Tensor) -> Memory:
+    """The same memory for each mask ``(K, M)``, with only what is kept to be looked at."""
+
+    def repeated(values: Tensor) -> Tensor:
+        return values.expand(len(kept), *values.shape[1:])
+
+    return replace(
+        memory,
+        states=repeated(memory.states),
+        ids=repeated(memory.ids),
+        mask=memory.mask & kept,
+        copyable=memory.copyable & kept,
+        copy_keys=repeated(memory.copy_keys),
+        cross=tuple((repeated(keys), repeated(values)) for keys, values in memory.cross),
+    )

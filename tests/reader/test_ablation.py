@@ -1,0 +1,70 @@
+"""What is hidden from the decoder is gone, and the answer's likelihood says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ragcli.reader import Reader
+from ragcli.reader.ablation import LEAST, Reading
+from ragcli.records import Generation
+
+REVIEW = "The project review is due on 14 March 2025. Anna Berg leads the team."
+TEA = "Green tea is brewed at 80 degrees."
+BOILER = "The boiler in the cellar was serviced by Mr Holm in October."
+CONTEXTS = [TEA, REVIEW, BOILER]
+WHO = "Who leads the team?"
+
+
+@pytest.fixture(scope="module")
+def read(reader: Reader) -> tuple[Generation, Reading]:
+    ((_, generation, reading),) = reader.read([WHO], [CONTEXTS])
+    return generation, reading
+
+
+def test_nothing_hidden_is_as_likely_as_it_was_written(read: tuple[Generation, Reading]) -> None:
+    generation, reading = read
+    (whole,) = reading.log_probabilities([reading.without_contexts([])])
+    written = sum(token.log_probability for token in generation.tokens)
+    # The end token comes to it; what was written also kept words whole.
+    assert whole <= written + 1e-3
+    assert whole == pytest.approx(written, abs=0.5)
+
+
+def test_a_hidden_passage_is_one_that_was_not_read(
+    reader: Reader, read: tuple[Generation, Reading]
+) -> None:
+    _, reading = read
+    hidden = reading.log_probabilities([reading.without_contexts([0])])
+    ((_, _, shorter),) = reader.read([WHO], [CONTEXTS[1:]])
+    assert (shorter.token_ids == reading.token_ids).all()
+    unread = shorter.log_probabilities([shorter.without_contexts([])])
+    assert hidden == pytest.approx(unread, abs=0.02)
+
+
+def test_without_its_evidence_an_answer_is_unlikely(read: tuple[Generation, Reading]) -> None:
+    _, reading = read
+    sentence = REVIEW.index("Anna")
+    whole, passage, evidence, other, nothing = reading.log_probabilities(
+        [
+            reading.without_contexts([]),
+            reading.without_contexts([1]),
+            reading.without_span(1, sentence, len(REVIEW)),
+            reading.without_span(1, 0, sentence - 1),
+            reading.without_contexts([0, 1, 2]),
+        ]
+    )
+    assert passage < whole - 5
+    assert evidence < whole - 3
+    assert other > whole - 2
+    assert nothing == LEAST
+
+
+def test_many_ablations_are_each_alone(read: tuple[Generation, Reading]) -> None:
+    _, reading = read
+    rng = np.random.default_rng(0)
+    removed = [np.flatnonzero(rng.random(3) < 0.5).tolist() for _ in range(70)]
+    masks = [reading.without_contexts(some) for some in removed]
+    together = reading.log_probabilities(masks)
+    alone = [float(reading.log_probabilities([mask])[0]) for mask in masks[60:]]
+    assert together[60:] == pytest.approx(np.array(alone), abs=1e-3)
