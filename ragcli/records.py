@@ -189,6 +189,7 @@ class Generation:
     ``pre_softmax`` the same shape, the scores before softmax (``-inf`` at padding).
     ``copy`` ``(answer_len, n_windows, window_len) float32``: the copy distribution, sums to 1 over
     the last two axes, 0 outside the contexts' own tokens.
+    ``matching`` ``(answer_len, n_windows, window_len) bool``: where the contexts hold that token.
     ``copy_gate`` ``(answer_len,) float32``: share of the mixture that is copied.
     ``value_norms`` ``(n_layers, n_heads, n_windows, window_len) float32``: length of each value as
     the head passes it on, 0 at padding.
@@ -205,6 +206,7 @@ class Generation:
     token_spans: NDArray[np.int32]
     window_context: tuple[int, ...]
     value_norms: NDArray[np.float32]
+    matching: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

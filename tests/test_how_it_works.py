@@ -53,6 +53,7 @@ def test_the_shares_worked_out_by_hand_are_those_of_the_code(names: dict[str, An
         token_spans=spans,
         window_context=(0, 1),
         value_norms=by_head[:, :, 0],
+        matching=copy > 0,
     )
     attribution = attribute(generation, ["27 days long", "no days left"])
     assert attribution.contexts == pytest.approx(names["shares"].tolist())

@@ -9,16 +9,15 @@ Shapes: K ablations, M memory positions, T answer tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ragcli.reader.decoding import mixture, place
 from ragcli.reader.model import BEGIN, END, FusionInDecoder, KeysValues, Memory
+from ragcli.reader.windows import collate
 
 if TYPE_CHECKING:
     from ragcli.reader.windows import Window
@@ -32,7 +31,8 @@ _TOGETHER = 64
 class Reading:
     """One question's memory with the answer that was written from it.
 
-    ``memory`` is of this one question; ``token_ids`` are the answer's, without the end token.
+    ``memory`` is of this one question and its ``windows``; ``token_ids`` are the answer's, without
+    the end token.
     """
 
     def __init__(
@@ -42,11 +42,16 @@ class Reading:
         windows: Sequence[Window],
         token_ids: NDArray[np.int64],
     ) -> None:
-        self._network = network
-        self._memory = memory
+        self.network = network
+        self.memory = memory
+        self.windows = tuple(windows)
         self.token_ids = token_ids
         self._contexts = np.concatenate([np.full(len(w), w.context) for w in windows])
         self._spans = np.concatenate([w.spans for w in windows])
+
+    def everything(self) -> NDArray[np.bool_]:
+        """All memory positions ``(M,)``."""
+        return np.ones(len(self._contexts), dtype=np.bool_)
 
     def without_contexts(self, removed: Sequence[int]) -> NDArray[np.bool_]:
         """Memory positions ``(M,)`` that stay when whole contexts are removed; exact."""
@@ -59,6 +64,16 @@ class Reading:
         kept: NDArray[np.bool_] = ~((self._contexts == context) & inside)
         return kept
 
+    def reread(self, context: int, windows: Sequence[Window]) -> Reading:
+        """Return the same reading with other ``windows`` of one context; exact."""
+        kept = torch.from_numpy(self.without_contexts([context]))
+        others = tuple(window for window in self.windows if window.context != context)
+        memory = self.memory.keep(kept)
+        if windows:
+            with torch.inference_mode():
+                memory = memory.join(self.network.encode(collate([windows])))
+        return Reading(self.network, memory, [*others, *windows], self.token_ids)
+
     def log_probabilities(self, kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
         """Natural log-probability ``(K,)`` of the whole answer, its end included, for each mask.
 
@@ -67,12 +82,12 @@ class Reading:
         """
         masks = np.stack(kept)
         likelihoods = np.full(len(masks), LEAST)
-        copyable = self._memory.copyable[0].numpy()
+        copyable = self.memory.copyable[0].numpy()
         readable = np.flatnonzero((masks & copyable).any(axis=1))
         for first in range(0, len(readable), _TOGETHER):
             some = readable[first : first + _TOGETHER]
             with torch.inference_mode():
-                found = _force(self._network, self._memory, self.token_ids, masks[some])
+                found = _force(self.network, self.memory, self.token_ids, masks[some])
             likelihoods[some] = np.maximum(found, LEAST)
         return likelihoods
 
@@ -84,7 +99,7 @@ def _force(
     kept: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Make the decoder write ``answer (T,)`` under each mask ``(K, M)``; log-probabilities."""
-    narrowed = _narrow(memory, torch.from_numpy(kept))
+    narrowed = memory.narrow(torch.from_numpy(kept))
     n_masks = len(kept)
     token_ids = torch.full((n_masks,), BEGIN)
     sources = torch.full((n_masks,), -1)
@@ -101,20 +116,3 @@ def _force(
         total += likelihood.double().clamp(min=1e-30).log()
         sources = place(narrowed, copied, token_ids, likelihood, sources)
     return total.numpy()
-
-
-def _narrow(memory: Memory, kept: Tensor) -> Memory:
-    """The same memory for each mask ``(K, M)``, with only what is kept to be looked at."""
-
-    def repeated(values: Tensor) -> Tensor:
-        return values.expand(len(kept), *values.shape[1:])
-
-    return replace(
-        memory,
-        states=repeated(memory.states),
-        ids=repeated(memory.ids),
-        mask=memory.mask & kept,
-        copyable=memory.copyable & kept,
-        copy_keys=repeated(memory.copy_keys),
-        cross=tuple((repeated(keys), repeated(values)) for keys, values in memory.cross),
-    )

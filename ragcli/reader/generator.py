@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,15 @@ from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
 from ragcli.reader.ablation import Reading
 from ragcli.reader.decoding import Decoded, begin, decode_greedily
-from ragcli.reader.model import FusionInDecoder
+from ragcli.reader.model import FusionInDecoder, Memory
 from ragcli.reader.windows import Window, collate, split_windows, tokenise
 from ragcli.records import AnswerToken, Generation
 
 WEIGHTS = Path(__file__).parent / "weights" / "reader.safetensors"
 BATCH_TOKENS = 8192
 """Window tokens read at once."""
+ANSWER_TOKENS = 48
+"""Most tokens of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Reader:
         self,
         questions: Sequence[str],
         contexts: Sequence[Sequence[str]],
-        max_answer_tokens: int = 48,
+        max_answer_tokens: int = ANSWER_TOKENS,
     ) -> list[Generation]:
         """Answer each question from its own contexts; results stand in the order of questions.
 
@@ -69,7 +71,7 @@ class Reader:
         self,
         questions: Sequence[str],
         contexts: Sequence[Sequence[str]],
-        max_answer_tokens: int = 48,
+        max_answer_tokens: int = ANSWER_TOKENS,
     ) -> Iterator[tuple[int, Generation, Reading]]:
         """Yield number, generation and reading of each question that has a readable context.
 
@@ -84,9 +86,31 @@ class Reader:
                 continues = self._is_continuation[memory.ids]
                 decoded = decode_greedily(self.network, memory, continues, max_answer_tokens)
             for row, (n, raw) in enumerate(zip(batch, decoded, strict=True)):
-                generation = self._generation(raw, norms[row], windows[n], contexts[n])
                 own = memory.of_question(row, sum(map(len, windows[n])))
+                generation = self._generation(raw, norms[row], own, windows[n], contexts[n])
                 yield n, generation, Reading(self.network, own, windows[n], raw.token_ids)
+
+    def reread(self, reading: Reading, question: str, context: int, text: str) -> Reading:
+        """Return a reading in which one context has another ``text``, the others unchanged."""
+        return reading.reread(
+            context,
+            [replace(window, context=context) for window in self._windows([question], [[text]])[0]],
+        )
+
+    def write(
+        self, reading: Reading, kept: Sequence[NDArray[np.bool_]], contexts: Sequence[str]
+    ) -> list[Generation]:
+        """Answer again from parts of what was read, one generation for each mask ``(M,)``."""
+        memory = reading.memory.narrow(torch.from_numpy(np.stack(kept)))
+        with torch.inference_mode():
+            norms = torch.stack(self.network.value_norms(reading.memory), 1)[0].numpy()
+            decoded = decode_greedily(
+                self.network, memory, self._is_continuation[memory.ids], ANSWER_TOKENS
+            )
+        return [
+            self._generation(raw, norms, reading.memory, reading.windows, contexts)
+            for raw in decoded
+        ]
 
     def attend(
         self, questions: Sequence[str], contexts: Sequence[Sequence[str]]
@@ -127,10 +151,12 @@ class Reader:
         self,
         raw: Decoded,
         value_norms: NDArray[np.float32],
+        memory: Memory,
         windows: Sequence[Window],
         contexts: Sequence[str],
     ) -> Generation:
         layout = _Layout(windows)
+        matching = (memory.ids == torch.from_numpy(raw.token_ids)[:, None]) & memory.copyable
         tokens = tuple(
             self._token(raw, step, layout, windows, contexts) for step in range(len(raw.token_ids))
         )
@@ -145,6 +171,7 @@ class Reader:
             layout.spans,
             tuple(window.context for window in windows),
             layout.spread(value_norms, 0.0),
+            layout.spread(matching.numpy(), 0.0) > 0,
         )
 
     def _token(
@@ -177,7 +204,7 @@ class _Layout:
         for number, window in enumerate(windows):
             self.spans[number, : len(window)] = window.spans
 
-    def spread(self, values: NDArray[np.float32], fill: float) -> NDArray[np.float32]:
+    def spread(self, values: NDArray[np.generic], fill: float) -> NDArray[np.float32]:
         """``(..., M)`` → ``(..., n_windows, window_len)``, ``fill`` at padding."""
         shape = (*values.shape[:-1], len(self._lengths), self._width)
         spread = np.full(shape, fill, dtype=np.float32)
@@ -249,6 +276,7 @@ def nothing() -> Generation:
         token_spans=np.zeros((0, 0, 2), dtype=np.int32),
         window_context=(),
         value_norms=np.zeros((0, 0, 0, 0), dtype=np.float32),
+        matching=np.zeros((0, 0, 0), dtype=np.bool_),
     )
 
 

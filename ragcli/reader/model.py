@@ -67,6 +67,48 @@ class Memory:
             tuple((keys[at, :, :length], values[at, :, :length]) for keys, values in self.cross),
         )
 
+    def narrow(self, kept: Tensor) -> Memory:
+        """Return one question's memory once for each mask ``kept (K, M)`` of what may be seen."""
+
+        def repeated(values: Tensor) -> Tensor:
+            return values.expand(len(kept), *values.shape[1:])
+
+        return Memory(
+            repeated(self.states),
+            repeated(self.ids),
+            self.mask & kept,
+            self.copyable & kept,
+            repeated(self.copy_keys),
+            tuple((repeated(keys), repeated(values)) for keys, values in self.cross),
+        )
+
+    def keep(self, kept: Tensor) -> Memory:
+        """Return one question's memory without the positions that ``kept (M,)`` is false at."""
+        return Memory(
+            self.states[:, kept],
+            self.ids[:, kept],
+            self.mask[:, kept],
+            self.copyable[:, kept],
+            self.copy_keys[:, kept],
+            tuple((keys[:, :, kept], values[:, :, kept]) for keys, values in self.cross),
+        )
+
+    def join(self, other: Memory) -> Memory:
+        """Put the memory of the same question's further windows behind this one."""
+        return Memory(
+            torch.cat((self.states, other.states), 1),
+            torch.cat((self.ids, other.ids), 1),
+            torch.cat((self.mask, other.mask), 1),
+            torch.cat((self.copyable, other.copyable), 1),
+            torch.cat((self.copy_keys, other.copy_keys), 1),
+            tuple(
+                (torch.cat((keys, more_keys), 2), torch.cat((values, more_values), 2))
+                for (keys, values), (more_keys, more_values) in zip(
+                    self.cross, other.cross, strict=True
+                )
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderOutput:

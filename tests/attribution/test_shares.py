@@ -68,6 +68,7 @@ def make_generation(contexts: list[str], n_tokens: int, seed: int) -> Generation
         token_spans,
         tuple(context for context, _ in windows),
         np.where(real, rng.exponential(size=(2, 4, *real.shape)), 0).astype(np.float32),
+        inside & (rng.random((n_tokens, *real.shape)) < 0.2),
     )
 
 

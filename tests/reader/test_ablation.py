@@ -24,7 +24,7 @@ def read(reader: Reader) -> tuple[Generation, Reading]:
 
 def test_nothing_hidden_is_as_likely_as_it_was_written(read: tuple[Generation, Reading]) -> None:
     generation, reading = read
-    (whole,) = reading.log_probabilities([reading.without_contexts([])])
+    (whole,) = reading.log_probabilities([reading.everything()])
     written = sum(token.log_probability for token in generation.tokens)
     # The end token comes to it; what was written also kept words whole.
     assert whole <= written + 1e-3
@@ -38,7 +38,7 @@ def test_a_hidden_passage_is_one_that_was_not_read(
     hidden = reading.log_probabilities([reading.without_contexts([0])])
     ((_, _, shorter),) = reader.read([WHO], [CONTEXTS[1:]])
     assert (shorter.token_ids == reading.token_ids).all()
-    unread = shorter.log_probabilities([shorter.without_contexts([])])
+    unread = shorter.log_probabilities([shorter.everything()])
     assert hidden == pytest.approx(unread, abs=0.02)
 
 
@@ -47,7 +47,7 @@ def test_without_its_evidence_an_answer_is_unlikely(read: tuple[Generation, Read
     sentence = REVIEW.index("Anna")
     whole, passage, evidence, other, nothing = reading.log_probabilities(
         [
-            reading.without_contexts([]),
+            reading.everything(),
             reading.without_contexts([1]),
             reading.without_span(1, sentence, len(REVIEW)),
             reading.without_span(1, 0, sentence - 1),
@@ -68,3 +68,30 @@ def test_many_ablations_are_each_alone(read: tuple[Generation, Reading]) -> None
     together = reading.log_probabilities(masks)
     alone = [float(reading.log_probabilities([mask])[0]) for mask in masks[60:]]
     assert together[60:] == pytest.approx(np.array(alone), abs=1e-3)
+
+
+def test_reading_a_passage_anew_is_reading_all_anew(
+    reader: Reader, read: tuple[Generation, Reading]
+) -> None:
+    _, reading = read
+    shortened = REVIEW[: REVIEW.index("Anna")]
+    anew = reader.reread(reading, WHO, 1, shortened)
+    ((_, other, all_anew),) = reader.read([WHO], [[TEA, shortened, BOILER]])
+    assert other.text != "Anna Berg"
+    forced = Reading(all_anew.network, all_anew.memory, all_anew.windows, reading.token_ids)
+    expected = forced.log_probabilities([forced.everything()])
+    assert anew.log_probabilities([anew.everything()]) == pytest.approx(expected, abs=0.05)
+    gone = reader.reread(reading, WHO, 1, "")
+    expected = reading.log_probabilities([reading.without_contexts([1])])
+    assert gone.log_probabilities([gone.everything()]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_answering_again_from_a_part(reader: Reader, read: tuple[Generation, Reading]) -> None:
+    generation, reading = read
+    masks = [reading.everything(), reading.without_contexts([0, 2]), reading.without_contexts([1])]
+    whole, alone, without = reader.write(reading, masks, CONTEXTS)
+    assert (whole.text, alone.text) == (generation.text, generation.text)
+    assert np.allclose(whole.copy, generation.copy, atol=1e-4)
+    assert without.text != generation.text
+    assert without.p_no_answer > whole.p_no_answer + 0.1
+    assert not without.copy[:, 1].any()

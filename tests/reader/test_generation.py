@@ -202,6 +202,7 @@ def test_confidence_rises_with_the_likelihood_of_the_answer() -> None:
             none.astype(np.int32),
             (),
             none,
+            none.astype(np.bool_),
         )
 
     sure, unsure = generation(0.01, -0.1), generation(0.6, -2.0)
