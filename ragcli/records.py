@@ -266,6 +266,37 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of an answer when only a part of what was read was there.
+
+    ``probability`` is that of the same answer, its end included, in [0, 1]; ``text`` what was
+    answered instead or again, ``None`` for an abstention; ``same`` whether it is the same answer.
+    """
+
+    probability: float
+    text: str | None
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether an answer hangs on what it is owed to.
+
+    ``probability`` is that of the answer as it was read, in [0, 1]; ``cited`` are positions in the
+    answer's passages. ``without_passages`` and ``without_sentence`` were read without the cited
+    passages and without the supporting sentence, ``passages_alone`` from the cited passages only.
+    ``verdict`` is "verified", "partly verified" or "not verified".
+    """
+
+    verdict: str
+    probability: float
+    cited: tuple[int, ...]
+    without_passages: Trial
+    without_sentence: Trial
+    passages_alone: Trial
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What ``ask`` returns.
 

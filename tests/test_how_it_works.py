@@ -55,7 +55,7 @@ def test_the_shares_worked_out_by_hand_are_those_of_the_code(names: dict[str, An
         value_norms=by_head[:, :, 0],
         matching=copy > 0,
     )
-    attribution = attribute(generation, ["27 days long", "no days left"])
+    attribution = attribute(generation, ["27 days long", "no days left"], "copy")
     assert attribution.contexts == pytest.approx(names["shares"].tolist())
     assert attribution.vocabulary == pytest.approx(1 - names["shares"].sum())
 

@@ -1,13 +1,14 @@
-"""Shares of an answer by context, sentence and token, from weights over window tokens."""
+"""Shares of an answer by context and sentence, and where each of its tokens was copied from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragcli.attribution.methods import DEFAULT_METHOD, token_weights
+from ragcli.attribution.methods import DEFAULT_METHOD, Labels, by_source, score_sources
 from ragcli.corpus.sentences import sentence_spans
 from ragcli.records import Attribution, Generation, SentenceShare, TokenShare
 
@@ -15,30 +16,66 @@ LEAST_SHARE = 1e-4
 """Sentences owed less than this are left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Characters ``[start, end)`` of a context."""
+
+    context: int
+    start: int
+    end: int
+
+
 def attribute(
     generation: Generation, contexts: Sequence[str], method: str = DEFAULT_METHOD
 ) -> Attribution:
     """Share the answer out among ``contexts``, the texts the generation was read from.
 
-    Every answer token counts the same. Of each, the copy gate's share is owed to the contexts, in
-    proportion to the method's weights, and the rest to the vocabulary; so all shares are
-    non-negative and those of the contexts and the vocabulary sum to 1.
+    What the copy gate leaves is owed to the vocabulary; the rest to the contexts in proportion to
+    the method's scores above 0, and likewise to the sentences. So all shares are non-negative, and
+    those of the contexts and the vocabulary sum to 1.
     """
     if not generation.tokens:
         return Attribution(method, (0.0,) * len(contexts), 1.0, (), ())
-    weights = token_weights(generation, method) * generation.copy_gate[:, None, None]
-    mean = weights.mean(axis=0)
-    shares = [0.0] * len(contexts)
-    for window, context in enumerate(generation.window_context):
-        shares[context] += float(mean[window].sum())
-    sentences = share_by_sentence(generation, contexts, mean)
+    copied = float(generation.copy_gate.mean())
+    by_context = context_labels(generation)
+    shares = _shares(score_sources(generation, by_context, len(contexts), method), copied)
+    sentences = sentences_of(contexts)
+    by_sentence = sentence_labels(generation, sentences)
+    owed = _shares(score_sources(generation, by_sentence, len(sentences), method), copied)
     return Attribution(
         method,
         tuple(shares),
         max(0.0, 1.0 - sum(shares)),
-        tuple(sentence for sentence in sentences if sentence.share >= LEAST_SHARE),
-        _token_shares(generation, weights),
+        tuple(s for s in _ranked(sentences, owed, contexts) if s.share >= LEAST_SHARE),
+        _token_shares(generation),
     )
+
+
+def sentences_of(contexts: Sequence[str]) -> list[Sentence]:
+    """All sentences of all contexts, in their order."""
+    return [
+        Sentence(context, start, end)
+        for context, text in enumerate(contexts)
+        for start, end in sentence_spans(text)
+    ]
+
+
+def context_labels(generation: Generation) -> Labels:
+    """Which context each window token stands in, ``(n_windows, window_len)``; -1 for none."""
+    contexts = np.array(generation.window_context, dtype=np.int32)[:, None]
+    labels: Labels = np.where(generation.token_spans[..., 0] >= 0, contexts, np.int32(-1))
+    return labels
+
+
+def sentence_labels(generation: Generation, sentences: Sequence[Sentence]) -> Labels:
+    """Which of ``sentences`` each window token begins in; -1 for none."""
+    labels = np.full(generation.token_spans.shape[:2], -1, dtype=np.int32)
+    starts = generation.token_spans[..., 0]
+    contexts = np.array(generation.window_context, dtype=np.int32)[:, None]
+    for number, sentence in enumerate(sentences):
+        inside = (starts >= sentence.start) & (starts < sentence.end)
+        labels[inside & (contexts == sentence.context)] = number
+    return labels
 
 
 def share_by_sentence(
@@ -48,28 +85,38 @@ def share_by_sentence(
 
     Ties stand by context and place.
     """
-    found: list[SentenceShare] = []
-    for context, text in enumerate(contexts):
-        windows = [w for w, own in enumerate(generation.window_context) if own == context]
-        if not windows:
-            continue
-        starts = generation.token_spans[windows][..., 0].ravel()
-        mass = weights[windows].ravel()
-        for start, end in sentence_spans(text):
-            share = float(mass[(starts >= start) & (starts < end)].sum())
-            found.append(SentenceShare(context, start, end, text[start:end], share))
+    sentences = sentences_of(contexts)
+    labels = sentence_labels(generation, sentences)
+    return _ranked(sentences, by_source(weights, labels, len(sentences)).tolist(), contexts)
+
+
+def _shares(scores: NDArray[np.float64], copied: float) -> list[float]:
+    """Scores above 0 as shares that sum to ``copied``, or to 0 where there is none."""
+    positive = np.maximum(scores, 0.0)
+    total = float(positive.sum())
+    return [copied * float(score) / total if total > 0 else 0.0 for score in positive]
+
+
+def _ranked(
+    sentences: Sequence[Sentence], shares: Sequence[float], contexts: Sequence[str]
+) -> list[SentenceShare]:
+    found = [
+        SentenceShare(s.context, s.start, s.end, contexts[s.context][s.start : s.end], share)
+        for s, share in zip(sentences, shares, strict=True)
+    ]
     return sorted(found, key=lambda s: (-s.share, s.context, s.start))
 
 
-def _token_shares(generation: Generation, weights: NDArray[np.float32]) -> tuple[TokenShare, ...]:
-    """Weight of each answer token at the place it was copied from, or of the vocabulary."""
+def _token_shares(generation: Generation) -> tuple[TokenShare, ...]:
+    """Probability of copying each answer token from the very place, or of writing it."""
     shares = []
     for step, token in enumerate(generation.tokens):
+        gate = float(generation.copy_gate[step])
         if token.context is None:
-            weight = 1.0 - float(generation.copy_gate[step])
+            weight = 1.0 - gate
         else:
             at = [w for w, own in enumerate(generation.window_context) if own == token.context]
             here = generation.token_spans[at][..., 0] == token.start
-            weight = float(weights[step, at][here].sum())
+            weight = gate * float(generation.copy[step, at][here].sum())
         shares.append(TokenShare(token.text, token.context, token.start, token.end, weight))
     return tuple(shares)

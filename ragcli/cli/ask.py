@@ -57,8 +57,8 @@ def ask(
         str | None,
         typer.Option(
             metavar="METHOD",
-            help="How the answer is traced to its sources: copy, cross-attention, ... "
-            "[env var: RAGCLI_ATTRIBUTION; default: copy]",
+            help="How the answer is traced to its sources: effect, copy, cross-attention, ... "
+            "[env var: RAGCLI_ATTRIBUTION; default: effect]",
         ),
     ] = None,
     heads: Annotated[

@@ -29,6 +29,7 @@ from ragcli.cli.options import (
     settings_of,
 )
 from ragcli.errors import InputError, UsageError
+from ragcli.render.faithfulness import faithfulness_json, faithfulness_table
 from ragcli.render.scores import (
     per_query_json,
     retrieval_json,
@@ -95,6 +96,49 @@ def evaluate_reader(
         progress=question_counter(environment),
     )
     environment.write_line(score_json(score) if as_json else score_line(score))
+
+
+@evaluate.command("attribution")
+def evaluate_attribution(
+    context: typer.Context,
+    *,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help='JSON lines, plain or .gz: {"id", "question", "contexts", "answers"}, with '
+            "several contexts each.",
+        ),
+    ],
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Take a seeded sample of this many rows."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Judge every way of attribution by what answers lose without their sources.
+
+    Each question is answered from its contexts, and its answer asked for again without some of
+    them: at random, one by one, and without those that a method names first. A second or two a
+    question.
+    """
+    from ragcli.engine.evaluating_attribution import evaluate_attribution as measure
+
+    environment: Environment = context.obj
+    report = measure(
+        [environment.cwd / file for file in files],
+        limit=limit,
+        seed=seed,
+        progress=question_counter(environment),
+    )
+    lines = (
+        (faithfulness_json(name, score, report) for name, score in report.methods.items())
+        if as_json
+        else faithfulness_table(report)
+    )
+    for line in lines:
+        environment.write_line(line)
 
 
 @evaluate.command("retrieval")

@@ -64,6 +64,10 @@ class Reading:
         kept: NDArray[np.bool_] = ~((self._contexts == context) & inside)
         return kept
 
+    def is_readable(self, kept: NDArray[np.bool_]) -> bool:
+        """Whether the mask ``(M,)`` leaves anything of a passage."""
+        return bool((self.memory.copyable[0].numpy() & kept).any())
+
     def reread(self, context: int, windows: Sequence[Window]) -> Reading:
         """Return the same reading with other ``windows`` of one context; exact."""
         kept = torch.from_numpy(self.without_contexts([context]))

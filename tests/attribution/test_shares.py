@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus, token_weights
-from ragcli.errors import UsageError
+from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus, score_sources
+from ragcli.attribution.methods import head_masses, head_weights
+from ragcli.attribution.shares import context_labels
+from ragcli.errors import ModelError, UsageError
 from ragcli.records import AnswerToken, Generation
 
 HEAD = 3
@@ -47,7 +50,7 @@ def make_generation(contexts: list[str], n_tokens: int, seed: int) -> Generation
         token_spans[row, HEAD : HEAD + len(spans)] = spans
         real[row, : HEAD + len(spans) + 1] = True
     inside = token_spans[..., 0] >= 0
-    scores = np.where(real, rng.normal(0, 3, (2, 4, n_tokens, *real.shape)), -np.inf)
+    scores = np.where(real, rng.normal(0, 3, (2, 12, n_tokens, *real.shape)), -np.inf)
     exponent = np.exp(scores - scores.max(axis=(-2, -1), keepdims=True))
     copy = np.where(inside, rng.exponential(size=(n_tokens, *real.shape)), 0)
     tokens = []
@@ -67,7 +70,7 @@ def make_generation(contexts: list[str], n_tokens: int, seed: int) -> Generation
         rng.random(n_tokens).astype(np.float32),
         token_spans,
         tuple(context for context, _ in windows),
-        np.where(real, rng.exponential(size=(2, 4, *real.shape)), 0).astype(np.float32),
+        np.where(real, rng.exponential(size=(2, 12, *real.shape)), 0).astype(np.float32),
         inside & (rng.random((n_tokens, *real.shape)) < 0.2),
     )
 
@@ -89,10 +92,8 @@ def test_shares_are_a_whole(method: str, case: Case) -> None:
     assert len(found.contexts) == len(case.contexts)
     assert sum(found.contexts) + found.vocabulary == pytest.approx(1.0, abs=1e-4)
     assert min(*found.contexts, found.vocabulary) >= 0.0
-    for context, share in enumerate(found.contexts):
-        inside = [s.share for s in found.sentences if s.context == context]
-        assert sum(inside) <= share + 1e-4
-        assert min(inside, default=0.0) >= 0.0
+    assert sum(s.share for s in found.sentences) <= 1.0 - found.vocabulary + 1e-4
+    assert all(s.share > 0.0 for s in found.sentences)
     shares = [sentence.share for sentence in found.sentences]
     assert shares == sorted(shares, reverse=True)
     assert all(0.0 <= token.weight <= 1.0 + 1e-5 for token in found.tokens)
@@ -102,19 +103,63 @@ def test_shares_are_a_whole(method: str, case: Case) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @given(case=cases())
-def test_a_method_weighs_the_contexts_own_tokens_only(method: str, case: Case) -> None:
-    weights = token_weights(case.generation, method)
-    assert weights.shape == case.generation.copy.shape
-    assert np.allclose(weights.sum(axis=(1, 2)), 1.0, atol=1e-4)
-    assert weights.min() >= 0.0
-    assert (weights[:, case.generation.token_spans[..., 0] < 0] == 0).all()
+def test_a_method_scores_the_contexts_own_tokens_only(method: str, case: Case) -> None:
+    generation, n = case.generation, len(case.contexts)
+    labels = context_labels(generation)
+    scores = score_sources(generation, labels, n, method)
+    assert scores.shape == (n,)
+    assert np.isfinite(scores).all()
+    # A source that no token belongs to is owed nothing.
+    assert score_sources(generation, labels, n + 1, method)[n] == pytest.approx(0.0, abs=1e-5)
+
+
+@given(case=cases())
+def test_methods_that_share_weights_share_all_that_is_copied(case: Case) -> None:
+    labels = context_labels(case.generation)
+    for method in ("copy", "cross-attention", "value-norm", "first-token"):
+        scores = score_sources(case.generation, labels, len(case.contexts), method)
+        assert scores.min() >= 0.0
+        assert scores.sum() == pytest.approx(float(case.generation.copy_gate.mean()), abs=1e-4)
+
+
+@given(case=cases(), removed=st.integers(0, 3))
+def test_the_effect_is_that_of_the_copy_softmax_over_the_others(case: Case, removed: int) -> None:
+    """Leaving a source out of the distribution by hand loses as much as the method says."""
+    generation = case.generation
+    labels = context_labels(generation)
+    removed %= len(case.contexts)
+    gate = generation.copy_gate.astype(np.float64)
+    match = (generation.copy * generation.matching).sum(axis=(1, 2), dtype=np.float64)
+    written = np.maximum(np.exp([t.log_probability for t in generation.tokens]) - gate * match, 0)
+    others = generation.copy.astype(np.float64) * (labels != removed)
+    total = others.sum(axis=(1, 2), keepdims=True)
+    rescaled = np.divide(others, total, out=np.zeros_like(others), where=total > 1e-30)
+    left = written + gate * (rescaled * generation.matching).sum(axis=(1, 2))
+    loss = np.log(np.maximum(written + gate * match, 1e-9)) - np.log(np.maximum(left, 1e-9))
+    scores = score_sources(generation, labels, len(case.contexts), "effect")
+    assert scores[removed] == pytest.approx(loss.sum(), abs=1e-6)
+
+
+def test_what_only_competes_has_a_negative_effect() -> None:
+    case = _pointing((0, 2))
+    copy = np.zeros_like(case.generation.copy)
+    copy[0, 0, HEAD + 2], copy[0, 1, HEAD] = 0.75, 0.25
+    matching = np.zeros_like(case.generation.matching)
+    matching[0, 0, HEAD + 2] = True
+    token = replace(case.generation.tokens[0], log_probability=float(np.log(0.75)))
+    generation = replace(case.generation, copy=copy, matching=matching, tokens=(token,))
+    labels = context_labels(generation)
+    support, rival = score_sources(generation, labels, 2, "effect")
+    assert support == pytest.approx(np.log(0.75) - np.log(1e-9))
+    assert rival == pytest.approx(np.log(0.75))  # without it, the token would be certain
+    assert attribute(generation, case.contexts).contexts == pytest.approx((1.0, 0.0))
 
 
 @given(case=cases())
 def test_each_head_is_described_and_its_shares_sum_to_1(case: Case) -> None:
     heads = head_focus(case.generation, case.contexts)
     assert [(head.layer, head.head) for head in heads] == [
-        (layer, head) for layer in (1, 2) for head in (1, 2, 3, 4)
+        (layer, head) for layer in (1, 2) for head in range(1, 13)
     ]
     most = np.log2((case.generation.token_spans[..., 0] >= 0).sum())
     for head in heads:
@@ -136,19 +181,24 @@ def _pointing(*at: tuple[int, int]) -> Case:
     contexts = ["Tea grows. Otters swim.", "Rain falls."]
     generation = make_generation(contexts, len(at), 0)
     copy = np.zeros_like(generation.copy)
+    matching = np.zeros_like(generation.matching)
     tokens = []
     for step, (window, word) in enumerate(at):
         copy[step, window, HEAD + word] = 1.0
+        matching[step, window, HEAD + word] = True
         start, end = map(int, generation.token_spans[window, HEAD + word])
         tokens.append(AnswerToken(contexts[window][start:end], window, start, end, -0.1))
     gate = np.ones(len(at), dtype=np.float32)
-    return Case(replace(generation, tokens=tuple(tokens), copy=copy, copy_gate=gate), contexts)
+    pointing = replace(
+        generation, tokens=tuple(tokens), copy=copy, copy_gate=gate, matching=matching
+    )
+    return Case(pointing, contexts)
 
 
 def test_what_is_copied_is_owed_to_its_sentence() -> None:
     case = _pointing((0, 2), (0, 3))
     found = attribute(case.generation, case.contexts)
-    assert found.method == DEFAULT_METHOD == "copy"
+    assert found.method == DEFAULT_METHOD == "effect"
     assert found.contexts == pytest.approx((1.0, 0.0))
     assert found.vocabulary == pytest.approx(0.0)
     assert [(s.text, s.share) for s in found.sentences] == [("Otters swim.", pytest.approx(1.0))]
@@ -158,7 +208,7 @@ def test_what_is_copied_is_owed_to_its_sentence() -> None:
 def test_each_token_counts_the_same_and_the_gate_gives_the_rest_to_the_vocabulary() -> None:
     case = _pointing((0, 0), (1, 1))
     gate = np.array([1.0, 0.5], dtype=np.float32)
-    found = attribute(replace(case.generation, copy_gate=gate), case.contexts)
+    found = attribute(replace(case.generation, copy_gate=gate), case.contexts, "copy")
     assert found.contexts == pytest.approx((0.5, 0.25))
     assert found.vocabulary == pytest.approx(0.25)
     assert [s.text for s in found.sentences] == ["Tea grows.", "Rain falls."]
@@ -173,9 +223,45 @@ def test_an_empty_generation_owes_nothing_to_any_context() -> None:
 
 @given(case=cases())
 def test_the_first_tokens_scores_are_used_for_every_token(case: Case) -> None:
-    weights = token_weights(case.generation, "first-token")
-    assert (weights == weights[:1]).all()
-    changed = case.generation.pre_softmax.copy()
+    generation, n = case.generation, len(case.contexts)
+    changed = generation.pre_softmax.copy()
     changed[:, :, 1:] *= 2
-    again = token_weights(replace(case.generation, pre_softmax=changed), "first-token")
-    assert (weights == again).all()
+    other = replace(generation, pre_softmax=changed)
+    first, again = (
+        score_sources(one, context_labels(one), n, "first-token") for one in (generation, other)
+    )
+    assert (first == again).all()
+
+
+@given(case=cases())
+def test_long_values_weigh_more(case: Case) -> None:
+    """Values that are nothing at one context only take all weight from it."""
+    generation = case.generation
+    inside = np.array(generation.window_context) == 0
+    norms = generation.value_norms.copy()
+    norms[:, :, inside] = 0
+    none = replace(generation, value_norms=norms)
+    scores = score_sources(none, context_labels(none), len(case.contexts), "value-norm")
+    assert len(scores) == 1 or scores[0] == 0.0
+
+
+def test_every_head_has_its_weights() -> None:
+    assert head_weights().shape == (2, 2, 12)
+    generation = make_generation(["Tea grows.", "Otters swim."], 2, 0)
+    one = np.zeros((2, 2, 12))
+    one[0, 1, 2] = 1.0
+    masses = head_masses(generation, context_labels(generation), 2)
+    expected = [
+        generation.cross_attention[1, 2][:, w]
+        .mean(axis=0)[generation.token_spans[w, :, 0] >= 0]
+        .sum()
+        for w in (0, 1)
+    ]
+    assert np.tensordot(one, masses, axes=3) == pytest.approx(np.array(expected), abs=1e-5)
+
+
+def test_damaged_head_weights_are_named(tmp_path: Path) -> None:
+    damaged = tmp_path / "weights.json"
+    damaged.write_text("{}")
+    with pytest.raises(ModelError, match=r"weights\.json"):
+        head_weights(damaged)

@@ -37,7 +37,7 @@ def test_a_person_sees_the_answer_with_its_sentence_and_shares(run: Run, notes: 
     assert "the reader's own words" in finished.out
     assert sum(line.startswith("  layer ") for line in lines) == 2 * 12
     assert lines[-1].startswith("confidence 0.")
-    assert " · attribution: copy · " in lines[-1]
+    assert " · attribution: effect · " in lines[-1]
     assert "\x1b" not in finished.out
 
 
@@ -56,7 +56,7 @@ def test_json_of_text_from_stdin(run: Run) -> None:
     assert (answer["answer"], answer["abstained"], answer["method"]) == (
         "14 March 2025",
         False,
-        "copy",
+        "effect",
     )
     support = answer["support"]
     assert list(support) == ["path", "passage_id", "start", "end", "line", "page", "text"]

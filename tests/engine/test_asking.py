@@ -31,7 +31,7 @@ def test_an_answer_comes_with_its_sources_and_sums_to_1() -> None:
     assert (hit.rank, hit.score, hit.stored.path) == (1, None, "notes.txt")
     attribution = answer.attribution
     assert sum(attribution.contexts) + attribution.vocabulary == pytest.approx(1.0, abs=1e-4)
-    assert attribution.method == "copy"
+    assert attribution.method == "effect"
     assert len(answer.heads) == 2 * 12
     assert answer.models["encoder"] == "none"
     assert answer.models["reader"].startswith("ragcli-reader@")
