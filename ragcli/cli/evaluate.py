@@ -25,12 +25,18 @@ from ragcli.cli.options import (
     EncoderName,
     Fusion,
     IndexFolder,
+    MinConfidence,
+    Mode,
+    Rerank,
     ranking_of,
     settings_of,
 )
 from ragcli.errors import InputError, UsageError
 from ragcli.render.faithfulness import faithfulness_json, faithfulness_table
 from ragcli.render.scores import (
+    answered_json,
+    answers_json,
+    answers_table,
     per_query_json,
     retrieval_json,
     retrieval_table,
@@ -96,6 +102,88 @@ def evaluate_reader(
         progress=question_counter(environment),
     )
     environment.write_line(score_json(score) if as_json else score_line(score))
+
+
+@evaluate.command("answers")
+def evaluate_answers(
+    context: typer.Context,
+    *,
+    queries: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help='JSON lines, plain or .gz: {"id", "question", "answers"}; no answers in the list '
+            'means that the documents do not answer it. "relevant" may name the documents that do.',
+        ),
+    ],
+    qrels: Qrels = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Take a seeded sample of this many questions."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")] = 0,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", metavar="N", min=1, help="Passages to read. [env var: RAGCLI_K]"),
+    ] = None,
+    min_confidence: MinConfidence = None,
+    mode: Mode = None,
+    fusion: Fusion = None,
+    dense_weight: DenseWeight = None,
+    rerank: Rerank = None,
+    per_query: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every answer with its scores as JSON lines."),
+    ] = None,
+    index: IndexFolder = None,
+    encoder: EncoderName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score answers from end to end: question, retrieval, answer.
+
+    Prints exact match and F1 in percent, as SQuAD's scripts define them, how often ask abstains
+    where it should and where not, how many of its answers are wrong, and how far its confidence is
+    off. Documents are named as eval retrieval names them.
+    """
+    import random
+
+    from ragcli.engine.asking import AskOptions
+    from ragcli.engine.evaluating_answers import evaluate_answers as measure
+    from ragcli.engine.judged import read_answered
+    from ragcli.store import locate_index
+
+    environment: Environment = context.obj
+    cwd = environment.cwd
+    settings = settings_of(
+        environment,
+        index=index,
+        k=k,
+        encoder=encoder,
+        min_confidence=min_confidence,
+        mode=mode,
+        fusion=fusion,
+        dense_weight=dense_weight,
+        rerank=rerank,
+    )
+    given = {
+        "k": settings.k,
+        "min_confidence": settings.min_confidence,
+        "encoder_name": settings.encoder,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    ranking = ranking_of(settings, rerank=rerank)
+    options = AskOptions(ranking=ranking, seen_from=cwd, **chosen)  # type: ignore[arg-type]
+    questions = read_answered(cwd / queries, None if qrels is None else cwd / qrels)
+    if limit is not None and limit < len(questions):
+        questions = random.Random(seed).sample(questions, limit)
+    folder = locate_index(settings.index, cwd)
+    with ExitStack() as stack:
+        each = None if per_query is None else stack.enter_context(_written(cwd / per_query))
+        score = measure(folder, questions, options, progress=question_counter(environment))
+        if each is not None:
+            each.writelines(f"{answered_json(one)}\n" for one in score.answers)
+    for line in [answers_json(score)] if as_json else answers_table(score):
+        environment.write_line(line)
 
 
 @evaluate.command("attribution")

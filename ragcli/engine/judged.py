@@ -75,6 +75,49 @@ def read_judged_queries(file: Path) -> JudgedQueries:
     return JudgedQueries(queries, qrels, len(blank))
 
 
+@dataclass(frozen=True, slots=True)
+class AnsweredQuestion:
+    """A question with its accepted answers; none means that the documents do not answer it.
+
+    ``relevant`` are the documents said to answer it, if any are named.
+    """
+
+    question_id: str
+    text: str
+    answers: tuple[str, ...]
+    relevant: frozenset[str] = frozenset()
+
+
+def read_answered(file: Path, qrels: Path | None = None) -> list[AnsweredQuestion]:
+    """Read questions with their answers: ``{"id" or "_id", "question" or "text", "answers"}``.
+
+    Relevant documents are those of ``qrels``, else those beside the question under ``"relevant"``.
+    Raises ``InputError`` for a line that is not of this kind, and when there is none.
+    """
+    judged = {} if qrels is None else read_qrels(qrels)
+    found: dict[str, AnsweredQuestion] = {}
+    for row in _rows(file):
+        answers = row.fields.get("answers")
+        if not isinstance(answers, list) or not all(isinstance(a, str) for a in answers):
+            raise InputError(
+                f"{file}: the question {row.row_id!r} has no list of answers",
+                'a line is {"id", "question", "answers": [...]}; none in the list means that the '
+                "documents do not answer it",
+            )
+        if row.row_id in found:
+            raise InputError(f"{file}: the question {row.row_id!r} stands there twice")
+        if not row.text.strip():
+            continue
+        grades = judged.get(row.row_id, {})
+        relevant = {name for name, grade in grades.items() if grade > 0} or _relevant(row, file)
+        found[row.row_id] = AnsweredQuestion(
+            row.row_id, row.text, tuple(map(str, answers)), frozenset(relevant)
+        )
+    if not found:
+        raise InputError(f"{file}: there are no questions")
+    return list(found.values())
+
+
 def _rows(file: Path) -> Iterator[Row]:
     with open_text(file) as lines:
         for number, line in enumerate(lines, start=1):

@@ -46,6 +46,107 @@ def score_json(score: Score) -> str:
     )
 
 
+class ScoredAnswer(Protocol):
+    """What became of one question; see ``engine.evaluating_answers``."""
+
+    @property
+    def question(self) -> AnsweredQuestion: ...  # noqa: D102
+    @property
+    def text(self) -> str | None: ...  # noqa: D102
+    @property
+    def confidence(self) -> float: ...  # noqa: D102
+    @property
+    def em(self) -> float: ...  # noqa: D102
+    @property
+    def f1(self) -> float: ...  # noqa: D102
+    @property
+    def recall(self) -> float | None: ...  # noqa: D102
+
+
+class AnsweredQuestion(Protocol):
+    """A question with its accepted answers."""
+
+    @property
+    def question_id(self) -> str: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def answers(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+class AnswersScore(Protocol):
+    """What ``eval answers`` measured, in percent, over ``n`` questions."""
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def unanswerable(self) -> int: ...  # noqa: D102
+    @property
+    def means(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def intervals(self) -> Mapping[str, tuple[float, float]]: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+
+_MEANINGS = {
+    "em": "exact match, all",
+    "f1": "F1, all",
+    "answerable_em": "exact match, answerable",
+    "answerable_f1": "F1, answerable",
+    "answerable_abstained": "abstained, answerable",
+    "unanswerable_abstained": "abstained, unanswerable",
+    "wrong": "wrong, of answers given",
+    "ece": "calibration error",
+}
+
+
+def answers_table(score: AnswersScore) -> Iterator[str]:
+    """Yield a line a measure, with its 95 % interval, for a person."""
+    for name, mean in score.means.items():
+        label = _MEANINGS.get(name, name.replace("recall@", "documents found, k = "))
+        low, high = score.intervals.get(name, (None, None))
+        interval = "" if low is None or high is None else f"   {low:5.1f} to {high:5.1f}"
+        yield f"{label:26}{mean:6.1f} %{interval}"
+    yield ""
+    yield (
+        f"{score.n} questions, {score.unanswerable} of them unanswerable, "
+        f"{score.seconds:.0f} s ({score.seconds / score.n:.2f} s each)"
+    )
+
+
+def answers_json(score: AnswersScore) -> str:
+    """Return one JSON object; shares in percent."""
+    return json_line(
+        {
+            "n": score.n,
+            "unanswerable": score.unanswerable,
+            **{name: round(mean, 2) for name, mean in score.means.items()},
+            "intervals": {
+                name: [round(low, 2), round(high, 2)]
+                for name, (low, high) in score.intervals.items()
+            },
+            "seconds": round(score.seconds, 3),
+        }
+    )
+
+
+def answered_json(answer: ScoredAnswer) -> str:
+    """Return one JSON object for one question."""
+    return json_line(
+        {
+            "id": answer.question.question_id,
+            "question": answer.question.text,
+            "answers": list(answer.question.answers),
+            "answer": answer.text,
+            "confidence": round(answer.confidence, DIGITS),
+            "em": answer.em,
+            "f1": round(answer.f1, DIGITS),
+            "recall": answer.recall,
+        }
+    )
+
+
 class RetrievalScore(Protocol):
     """What ``eval retrieval`` measured of one way of ranking, over ``n`` queries."""
 
