@@ -34,7 +34,7 @@ def write_explanation(explanation: Explanation, console: Console, *, top: int | 
 def _overview(explanation: Explanation, console: Console) -> Iterator[Text]:
     width = max(console.width, _LEAST_TEXT_WIDTH)
     title = f"{explanation.model}, {_averaged(explanation)}: rows look, columns are looked at"
-    yield from Text(title, style="bold").wrap(console, width)
+    yield from _wrapped(title, console, "bold")
     yield Text()
     yield from heat_map_lines(explanation.weights, explanation.tokens, width)
     yield Text()
@@ -42,7 +42,13 @@ def _overview(explanation: Explanation, console: Console) -> Iterator[Text]:
         yield Text("strongest links (who looks <- at what):")
         yield from _links(explanation, width)
         yield Text()
-    yield from Text(f"a word's weight goes to: {_shares(explanation)}").wrap(console, width)
+    yield from _wrapped(f"a word's weight goes to: {_shares(explanation)}", console)
+
+
+def _wrapped(text: str, console: Console, style: str = "") -> Iterator[Text]:
+    for line in Text(text, style).wrap(console, max(console.width, _LEAST_TEXT_WIDTH)):
+        line.rstrip()
+        yield line
 
 
 def _averaged(explanation: Explanation) -> str:

@@ -54,7 +54,7 @@ def heat_map_lines(
         line.rstrip()
         yield line
     yield Text()
-    yield _legend()
+    yield from _legend(width)
 
 
 def token_name(token: EncoderToken) -> str:
@@ -94,9 +94,10 @@ def _cell(weight: float, width: int) -> Text:
     return cell
 
 
-def _legend() -> Text:
-    """Say what the signs mean, each in the colours of its level."""
-    line = Text("weights in percent, a row sums to 100; at least")
+def _legend(width: int) -> Iterator[Text]:
+    """Say what the signs mean, each in the colours of its level; on two lines where one is long."""
+    unit, signs = Text("weights in percent, a row sums to 100;"), Text("at least")
     for least, sign, colour, digits in LEVELS:
-        line.append("  ").append(sign, f"{digits} on {colour}").append(f" {least}")
-    return line
+        signs.append("  ").append(sign, f"{digits} on {colour}").append(f" {least}")
+    whole = Text(" ").join((unit, signs))
+    yield from (whole,) if whole.cell_len <= width else (unit, signs)

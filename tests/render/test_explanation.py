@@ -182,7 +182,8 @@ def test_the_keys_left_out_are_summed_up() -> None:
 
 @given(st.integers(1, 90), st.integers(40, 140))
 def test_every_line_fits_the_width(n: int, width: int) -> None:
-    assert max(map(cell_len, _map(n, width))) <= max(width, 76)
+    lines = _map(n, width)
+    assert max(map(cell_len, lines)) <= width or lines[0].startswith("no map")
 
 
 @given(st.integers(60, 140), st.integers(0, 100))
