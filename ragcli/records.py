@@ -152,6 +152,92 @@ class Highlight:
 
 
 @dataclass(frozen=True, slots=True)
+class EncoderToken:
+    """A token as an encoder reads it, ``text`` as its vocabulary spells it.
+
+    A word that the vocabulary lacks is read in pieces, of which all but the first open with ``##``.
+    ``[start, end)`` are its characters of the text; ``word`` is the same number for all pieces of
+    a word, ``None`` for a special token, which the encoder added and which has no characters.
+    """
+
+    text: str
+    start: int
+    end: int
+    word: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text in the text's own spelling, or a special token.
+
+    ``[start, end)`` are its characters, ``tokens`` the positions of its pieces, in order.
+    """
+
+    text: str
+    start: int
+    end: int
+    tokens: tuple[int, ...]
+    is_special: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How much one word looks at another: their positions, and the weight in [0, 1]."""
+
+    looking: int
+    looked_at: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSteps:
+    """How one token's query became its output in one head, over ``n`` tokens of dimension ``d``.
+
+    ``token`` is a position; ``layer`` and ``head`` count from 1. ``query (d,)``, ``keys (n, d)``,
+    ``dot_products (n,)`` of the query with each key, ``scores (n,)`` = dot products / √d,
+    ``weights (n,)`` = softmax of the scores, summing to 1, ``values (n, d)``, and ``output (d,)``,
+    the sum of the values times their weights. All float32.
+    """
+
+    token: int
+    layer: int
+    head: int
+    query: NDArray[np.float32]
+    keys: NDArray[np.float32]
+    dot_products: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    values: NDArray[np.float32]
+    output: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What ``explain`` returns: how the tokens of a text look at each other inside an encoder.
+
+    ``model`` and ``revision`` say which encoder. ``layer`` and ``head`` count from 1; ``None``
+    means that ``weights (n_tokens, n_tokens) float32`` are the mean over all of them. Row t is
+    what token t looks at and sums to 1. ``head_weights (n_layers, n_heads, n_tokens, n_tokens)``
+    are those of each head. ``links`` are the strongest, heaviest first. ``shares``: where the
+    weight of a word goes in the mean, by special token, to the word ``itself``, to
+    ``other words``; they sum to 1.
+    """
+
+    text: str
+    model: str
+    revision: str
+    layer: int | None
+    head: int | None
+    tokens: tuple[EncoderToken, ...]
+    weights: NDArray[np.float32]
+    head_weights: NDArray[np.float32]
+    words: tuple[Word, ...]
+    links: tuple[Link, ...]
+    shares: Mapping[str, float]
+    steps: AttentionSteps | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question to answer; ``contexts`` given here replace retrieval."""
 

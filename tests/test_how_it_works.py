@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import io
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from ragcli.attribution import METHODS, attribute
+from ragcli.cli import Environment, main
 from ragcli.reader.model import N_SPECIAL, ReaderConfig
 from ragcli.reader.windows import WINDOW_TOKENS
 from ragcli.records import AnswerToken, Generation
@@ -58,6 +61,36 @@ def test_the_shares_worked_out_by_hand_are_those_of_the_code(names: dict[str, An
     attribution = attribute(generation, ["27 days long", "no days left"], "copy")
     assert attribution.contexts == pytest.approx(names["shares"].tolist())
     assert attribution.vocabulary == pytest.approx(1 - names["shares"].sum())
+
+
+TRANSCRIPTS = re.findall(r"^```console\n\$ (.*?[^\\])\n([^>].*?)^```$", TEXT, re.M | re.S)
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def _numbers(output: str) -> list[float]:
+    return [float(number) for number in NUMBER.findall(output)]
+
+
+def _without_numbers(output: str) -> str:
+    """What stands around the numbers; bars and the signs of levels follow from these."""
+    return re.sub(r"[\s·░▒▓█]+", " ", NUMBER.sub("0", output))
+
+
+@pytest.mark.parametrize(("written", "shown"), TRANSCRIPTS)
+def test_the_transcripts_show_what_the_command_prints(
+    written: str, shown: str, tmp_path: Path
+) -> None:
+    """Processors differ in the last digit, which may be that of a percentage."""
+    output = io.StringIO()
+    environment = Environment(io.StringIO(), output, io.StringIO(), cwd=tmp_path)
+    program, *arguments = shlex.split(written.replace("\\\n> ", ""))
+    assert (program, main(arguments, environment)) == ("ragcli", 0)
+    assert _without_numbers(output.getvalue()) == _without_numbers(shown)
+    assert _numbers(output.getvalue()) == pytest.approx(_numbers(shown), abs=1, rel=0.01)
+
+
+def test_both_views_of_explain_are_shown() -> None:
+    assert len(TRANSCRIPTS) == 2
 
 
 def test_every_reading_is_explained() -> None:

@@ -13,6 +13,7 @@ from ragcli import __version__
 from ragcli.cli.ask import ask
 from ragcli.cli.environment import Environment
 from ragcli.cli.evaluate import evaluate
+from ragcli.cli.explain import explain
 from ragcli.cli.index import index
 from ragcli.cli.overview import OVERVIEW
 from ragcli.cli.search import search
@@ -76,6 +77,7 @@ app = typer.Typer(
 app.command()(index)
 app.command()(search)
 app.command()(ask)
+app.command()(explain)
 app.command()(status)
 app.add_typer(evaluate, name="eval")
 app.command()(tune)

@@ -13,6 +13,7 @@ Start here:
   ragcli search "parental leave"      show the passages that fit best
   ragcli ask "how long is parental leave?"
                                       answer, with the sentence it came from
+  ragcli explain "an otter sleeps"    show how its words look at each other
 
 More: "ragcli --help" lists every command, "ragcli COMMAND --help" its options,
 "ragcli --install-completion" completes them in your shell.

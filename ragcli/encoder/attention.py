@@ -70,6 +70,11 @@ class MultiHeadAttention(nn.Module):
         heads = states.view(batch, length, self.n_heads, dimension // self.n_heads)
         return heads.transpose(1, 2)
 
+    def join_heads(self, found: Tensor) -> Tensor:
+        """``(B, H, T, d)`` → ``(B, T, D)``: side by side, and projected back."""
+        merged: Tensor = self.output(found.transpose(1, 2).flatten(2))
+        return merged
+
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values ``(B, H, S, d)`` of ``states (B, S, D)``; computed once, used often."""
         return self.split_heads(self.key(states)), self.split_heads(self.value(states))
@@ -104,8 +109,7 @@ class MultiHeadAttention(nn.Module):
         written_out = return_weights or (self.training and queries.device.type == "cpu")
         attention = attend if written_out else attend_fused
         mixed, scores, weights = attention(queries, *memory, mask)
-        merged: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
-        return AttentionOutput(merged, scores, weights)
+        return AttentionOutput(self.join_heads(mixed), scores, weights)
 
 
 def causal_mask(length: int, device: torch.device | None = None) -> Tensor:

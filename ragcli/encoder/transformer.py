@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ragcli.encoder.attention import MultiHeadAttention
+from ragcli.encoder.attention import AttentionOutput, MultiHeadAttention, attend
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,19 @@ class FeedForward(nn.Module):
         return mixed
 
 
+class HeadTrace(NamedTuple):
+    """What the heads of a layer computed.
+
+    ``queries``, ``keys`` and ``values (B, H, L, d)``, and in ``attended`` what ``attend`` made of
+    them, with the ``values (B, H, L, d)`` of each head still apart.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    values: Tensor
+    attended: AttentionOutput
+
+
 class EncoderLayer(nn.Module):
     """Self-attention, then feed-forward; each is added to its input and normalised (post-norm)."""
 
@@ -78,8 +92,19 @@ class EncoderLayer(nn.Module):
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """``states (B, L, D)``, ``mask (B, 1, 1, L)`` true at real tokens → ``(B, L, D)``."""
         memory = self.attention.project_memory(states)
-        states = self.attention_norm(states + self.attention(states, memory, mask).values)
-        mixed: Tensor = self.feed_forward(states)
+        return self._take_in(states, self.attention(states, memory, mask).values)
+
+    def trace(self, states: Tensor) -> tuple[Tensor, HeadTrace]:
+        """Compute what ``forward`` does without a mask, and what each head did on the way."""
+        queries = self.attention.split_heads(self.attention.query(states))
+        keys, values = self.attention.project_memory(states)
+        attended = attend(queries, keys, values, mask=None)
+        found = self.attention.join_heads(attended.values)
+        return self._take_in(states, found), HeadTrace(queries, keys, values, attended)
+
+    def _take_in(self, states: Tensor, found: Tensor) -> Tensor:
+        """Add what attention found to the states, then feed forward: ``(B, L, D)``."""
+        mixed: Tensor = self.feed_forward(self.attention_norm(states + found))
         return mixed
 
 
@@ -107,6 +132,15 @@ class TransformerEncoder(nn.Module):
         for layer in self.encoder_layers:
             states = layer(states, attention_mask)
         return states
+
+    def trace(self, token_ids: Tensor) -> tuple[Tensor, list[HeadTrace]]:
+        """Compute what ``forward`` does without a mask, and what the heads of each layer did."""
+        states: Tensor = self.embeddings(token_ids)
+        traces = []
+        for layer in self.encoder_layers:
+            states, trace = layer.trace(states)
+            traces.append(trace)
+        return states, traces
 
 
 _BERT_NAMES = (
