@@ -145,3 +145,94 @@ def test_what_retrieval_cannot_do_is_said(
     assert finished.code == 2
     assert said in finished.err
     assert "Traceback" not in finished.err
+
+
+TEA = "Green tea is brewed at 80 degrees. It comes from Japan."
+BOILER = "The boiler in the cellar was serviced by Mr Holm in October."
+
+
+def test_attribution_is_judged_by_what_is_lost(run: Run, tmp_path: Path) -> None:
+    rows = [
+        {"question": "Who leads the team?", "contexts": [TEA, REVIEW], "answers": ["Anna Berg"]},
+        {
+            "question": "Who serviced the boiler?",
+            "contexts": [REVIEW, BOILER, TEA],
+            "answers": ["Mr Holm"],
+        },
+        {"question": "Who?", "contexts": [TEA], "answers": ["nobody"]},  # one context: left out
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    finished = run("eval", "attribution", "rows.jsonl", "--json")
+    assert (finished.code, finished.err) == (0, "")
+    found = {line["method"]: line for line in map(json.loads, finished.out.splitlines())}
+    assert list(found) == [
+        "effect", "copy", "learned-heads", "cross-attention", "value-norm", "first-token",
+        "leave-one-out", "context-cite", "similarity", "random",
+    ]  # fmt: skip
+    assert {(line["n"], line["right"]) for line in found.values()} == {(2, 2)}
+    for name in ("effect", "leave-one-out", "context-cite"):
+        assert found[name]["hit@1"] == found[name]["sentence_hit@1"] == 1.0
+        assert found[name]["LDS"] > 0.5  # many of the few ablations are alike
+        assert found[name]["drop@1"] > 3
+        assert found[name]["sentence_drop@1"] > 1
+        low, high = found[name]["intervals"]["LDS"]
+        assert low <= found[name]["LDS"] <= high
+    assert found["leave-one-out"]["LOO"] == 1.0
+    assert found["leave-one-out"]["shuffled"] is None
+    assert found["effect"]["seconds"] < found["leave-one-out"]["seconds"]
+    told = run("eval", "attribution", "rows.jsonl", "--limit", "1")
+    assert told.out.startswith("1 questions, 1 answered rightly, ")
+    assert all(len(line) <= 80 for line in told.out.splitlines())
+
+
+def test_attribution_needs_something_to_choose_from(run: Run, rows: Path) -> None:
+    finished = run("eval", "attribution", "rows.jsonl")
+    assert (finished.code, finished.out) == (2, "")
+    assert "no answerable row with two contexts" in finished.err
+
+
+@pytest.fixture
+def asked(run: Run, tmp_path: Path) -> Path:
+    for name, text in (("review", REVIEW), ("tea", TEA), ("boiler", BOILER)):
+        (tmp_path / f"{name}.txt").write_text(text, "utf-8")
+    rows = [
+        {"id": "a", "question": "Who leads the team?", "answers": ["Anna Berg"]},
+        {"id": "b", "question": "Who serviced the boiler?", "answers": ["Holm", "Mr Holm"]},
+        {"id": "c", "question": "What is the capital of Peru?", "answers": []},
+        {"id": "d", "question": "At how many degrees is tea brewed?", "answers": ["70"]},
+    ]
+    (tmp_path / "asked.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    (tmp_path / "qrels.tsv").write_text("a\treview.txt\t1\nb\tboiler.txt\t1\nb\tgone.txt\t1\n")
+    assert run("index", "review.txt", "tea.txt", "boiler.txt").code == 0
+    return tmp_path
+
+
+def test_answers_are_scored_from_end_to_end(run: Run, asked: Path) -> None:
+    finished = run(
+        "eval", "answers", "--queries", "asked.jsonl", "--qrels", "qrels.tsv", "-k", "3",
+        "--per-query", "each.jsonl", "--json",
+    )  # fmt: skip
+    assert (finished.code, finished.err) == (0, "")
+    score = json.loads(finished.out)
+    assert (score["n"], score["unanswerable"]) == (4, 1)
+    each = [json.loads(line) for line in (asked / "each.jsonl").read_text("utf-8").splitlines()]
+    assert [one["id"] for one in each] == ["a", "b", "c", "d"]
+    assert [one["answer"] for one in each[:2]] == ["Anna Berg", "Mr Holm"]
+    assert [one["em"] for one in each] == [1.0, 1.0, float(each[2]["answer"] is None), 0.0]
+    assert [one["recall"] for one in each] == [1.0, 0.5, None, None]
+    assert score["answerable_em"] == pytest.approx(200 / 3, abs=0.01)
+    assert score["em"] == pytest.approx(25 * sum(one["em"] for one in each))
+    assert score["recall@3"] == 75.0
+    given = [one for one in each if one["answer"] is not None]
+    wrong = sum(one["f1"] < 0.5 for one in given)
+    assert score["wrong"] == pytest.approx(100 * wrong / len(given), abs=0.01)
+    silent = run("eval", "answers", "--queries", "asked.jsonl", "--min-confidence", "1")
+    assert "abstained, answerable      100.0 %" in silent.out
+    assert "4 questions, 1 of them unanswerable" in silent.out
+
+
+def test_questions_without_answers_are_named(run: Run, asked: Path) -> None:
+    (asked / "open.jsonl").write_text('{"id": "q7", "question": "Who?"}\n', "utf-8")
+    finished = run("eval", "answers", "--queries", "open.jsonl")
+    assert (finished.code, finished.out) == (2, "")
+    assert "the question 'q7' has no list of answers" in finished.err
