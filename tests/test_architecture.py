@@ -287,6 +287,7 @@ def indexed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["index", "--help"],
         ["search", "--help"],
         ["ask", "--help"],
+        ["replay", "--help"],
         ["status"],
         ["status", "--json"],
         ["eval", "init", "-"],

@@ -15,6 +15,7 @@ from ragcli.cli.environment import Environment
 from ragcli.cli.evaluate import evaluate
 from ragcli.cli.index import index
 from ragcli.cli.overview import OVERVIEW
+from ragcli.cli.replay import replay
 from ragcli.cli.search import search
 from ragcli.cli.status import status
 from ragcli.cli.tune import tune
@@ -76,6 +77,7 @@ app = typer.Typer(
 app.command()(index)
 app.command()(search)
 app.command()(ask)
+app.command()(replay)
 app.command()(status)
 app.add_typer(evaluate, name="eval")
 app.command()(tune)
