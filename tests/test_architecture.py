@@ -288,6 +288,7 @@ def indexed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["search", "--help"],
         ["ask", "--help"],
         ["explain", "--help"],
+        ["replay", "--help"],
         ["status"],
         ["status", "--json"],
         ["eval", "init", "-"],

@@ -16,6 +16,7 @@ from ragcli.cli.evaluate import evaluate
 from ragcli.cli.explain import explain
 from ragcli.cli.index import index
 from ragcli.cli.overview import OVERVIEW
+from ragcli.cli.replay import replay
 from ragcli.cli.search import search
 from ragcli.cli.status import status
 from ragcli.cli.tune import tune
@@ -78,6 +79,7 @@ app.command()(index)
 app.command()(search)
 app.command()(ask)
 app.command()(explain)
+app.command()(replay)
 app.command()(status)
 app.add_typer(evaluate, name="eval")
 app.command()(tune)

@@ -36,7 +36,7 @@ from ragcli.render.answers import answer_json
 
 if TYPE_CHECKING:
     from ragcli.engine.asking import AskOptions
-    from ragcli.records import Question
+    from ragcli.records import Answer, Question
     from ragcli.render.answers import AnswerWriter
 
 HELP = 'try "ragcli ask --help"'
@@ -88,14 +88,20 @@ def ask(
             "--context", metavar="FILE|-", help="Answer from this text, without any index."
         ),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append to this file, for each answer, a JSON line with all that is needed to "
+            "check it later: see replay.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question and show the sentence the answer came from.
 
     Exits with 0 when there is an answer and with 1 when the documents do not give one.
     """
-    from ragcli.engine.asking import ask as answer_questions
-
     environment: Environment = context.obj
     _check_usage(question, questions, context_file)
     searching = (path, condition, per_document, mode, fusion, dense_weight, rerank)
@@ -122,13 +128,33 @@ def ask(
     answered = False
     with _open_questions(environment, question, questions, context_file) as asked:
         folder = None if context_file else _folder(settings, environment, optional=bool(questions))
-        for answer in answer_questions(folder, asked, options):
+        for answer in _answers(environment, folder, asked, options, record):
             answered |= not answer.abstained
             if writer is None:
                 environment.write_line(answer_json(answer))
             else:
                 writer.write(answer)
     raise typer.Exit(found_code(found=answered, failed=asked.failed))
+
+
+def _answers(
+    environment: Environment,
+    folder: Path | None,
+    asked: Batch[Question],
+    options: AskOptions,
+    record: Path | None,
+) -> Iterator[Answer]:
+    """Answer, on record where a file is named; that is opened before any model is loaded."""
+    if record is None:
+        from ragcli.engine.asking import ask as answer_questions
+
+        yield from answer_questions(folder, asked, options)
+        return
+    from ragcli.engine.record_file import RecordFile
+    from ragcli.engine.recording import ask_on_record
+
+    with RecordFile(environment.cwd / record) as file:
+        yield from ask_on_record(folder, asked, options, file)
 
 
 def _options(

@@ -17,13 +17,18 @@ Row = TypeVar("Row")
 class Batch(Generic[Row]):
     """Iterates over the good rows as they are read; tells of the bad ones on stderr.
 
-    ``failed`` is true once a bad one was met.
+    ``n_failed`` counts the bad ones met so far.
     """
 
     def __init__(self, environment: Environment, rows: Iterable[Row | Problem]) -> None:
         self._environment = environment
         self._rows = rows
-        self.failed = False
+        self.n_failed = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether a bad row was met."""
+        return self.n_failed > 0
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the good rows, in order."""
@@ -31,7 +36,7 @@ class Batch(Generic[Row]):
 
         for row in self._rows:
             if isinstance(row, Problem):
-                self.failed = True
+                self.n_failed += 1
                 self._environment.warn(failure_line(row))
             else:
                 yield row

@@ -16,7 +16,7 @@ from ragcli.engine.given import passages_of
 from ragcli.engine.paths import StoredPaths
 from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_calibration
-from ragcli.records import Answer, Generation, Question, ScoredPassage
+from ragcli.records import Answer, Attribution, Generation, Question, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
 from ragcli.retrieval.models import Models
 from ragcli.retrieval.ranking import DEFAULT_RANKING, Ranking
@@ -24,7 +24,9 @@ from ragcli.retrieval.search import search_passages
 from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:
-    from ragcli.store import Index
+    from ragcli.encoder import EncoderFingerprint
+    from ragcli.reader import ReaderFingerprint
+    from ragcli.store import Index, IndexFingerprint
 
 DEFAULT_K = 5
 BATCH_SIZE = 16
@@ -53,6 +55,33 @@ class AskOptions:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """Which index passages were found in, as of which commit; see ``store.Index``."""
+
+    folder: Path
+    lineage: str
+    generation: int
+    fingerprint: IndexFingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an answer rests on beside its passages: enough to find and to read them again.
+
+    ``options`` are those in force, their ranking spelled out. ``index`` is ``None`` for a question
+    that brought its contexts, ``encoder`` where none took part. ``calibration`` is the revision of
+    the confidence's coefficients, ``arithmetic`` the number format of the reader's encoder.
+    """
+
+    options: AskOptions
+    index: IndexState | None
+    encoder: EncoderFingerprint | None
+    reader: ReaderFingerprint
+    calibration: str
+    arithmetic: str
+
+
 def ask(
     folder: Path | None, questions: Iterable[Question], options: AskOptions
 ) -> Iterator[Answer]:
@@ -62,6 +91,13 @@ def ask(
     Raises ``IndexMismatchError`` for an index of another encoder and ``ModelError`` for weights
     that cannot be loaded.
     """
+    return (answer for answer, _ in ask_with_basis(folder, questions, options))
+
+
+def ask_with_basis(
+    folder: Path | None, questions: Iterable[Question], options: AskOptions
+) -> Iterator[tuple[Answer, Basis]]:
+    """Do as ``ask`` does, and tell what each answer rests on."""
     with ExitStack() as stack:
         finder = PassageFinder(stack, folder, options)
         remaining = iter(questions)
@@ -85,7 +121,38 @@ def ask(
             }
             circumstances = _Circumstances(options, calibration, models, timings)
             for question, hits, generation in zip(batch, found, generations, strict=True):
-                yield circumstances.answer(question, hits, generation)
+                basis = Basis(
+                    replace(options, ranking=finder.ranking.spelled_out),
+                    finder.index_state if question.contexts is None else None,
+                    finder.encoder_for(question, hits),
+                    reader.fingerprint,
+                    calibration.revision,
+                    reader.arithmetic,
+                )
+                yield circumstances.answer(question, hits, generation), basis
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader makes of passages; ``text`` is ``None`` where it is not sure enough."""
+
+    text: str | None
+    confidence: float
+    attribution: Attribution
+
+    @classmethod
+    def of(
+        cls,
+        generation: Generation,
+        texts: Sequence[str],
+        calibration: Calibration,
+        options: AskOptions,
+    ) -> Reading:
+        """Judge and attribute what was generated from ``texts``."""
+        attribution = attribute(generation, texts, options.method)
+        confidence = calibration.confidence(generation)
+        is_answer = bool(generation.text) and confidence >= options.min_confidence
+        return cls(generation.text if is_answer else None, confidence, attribution)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +169,15 @@ class _Circumstances:
     ) -> Answer:
         started = time.perf_counter()
         texts = [hit.stored.passage.text for hit in hits]
-        attribution = attribute(generation, texts, self.options.method)
-        confidence = self.calibration.confidence(generation)
-        is_answer = bool(generation.text) and confidence >= self.options.min_confidence
+        reading = Reading.of(generation, texts, self.calibration, self.options)
         heads = head_focus(generation, texts) if self.options.heads else ()
         spent = {**self.timings, "attribution": time.perf_counter() - started}
         return Answer(
             question,
-            generation.text if is_answer else None,
-            confidence,
+            reading.text,
+            reading.confidence,
             tuple(hits),
-            attribution,
+            reading.attribution,
             heads,
             self.models,
             {**spent, "total": sum(spent.values())},
@@ -130,6 +195,35 @@ class PassageFinder:
         self._index: Index | None = None
         self._among: frozenset[int] | None = None
         self._models = Models()
+
+    @property
+    def ranking(self) -> Ranking:
+        """How passages are ranked: completed by what the index was tuned to, once it is open."""
+        return self._ranking
+
+    @property
+    def index(self) -> Index | None:
+        """The index, once a question was searched in it."""
+        return self._index
+
+    @property
+    def index_state(self) -> IndexState | None:
+        """Which index that is, and as of which commit."""
+        index = self._index
+        if index is None:
+            return None
+        return IndexState(index.folder, index.lineage, index.generation, index.fingerprint)
+
+    def encoder_for(
+        self, question: Question, hits: Sequence[ScoredPassage]
+    ) -> EncoderFingerprint | None:
+        """The encoder that had a part in finding a question's ``hits``, if any had."""
+        if question.contexts is None:
+            took_part = self._ranking.needs_encoder
+        else:
+            took_part = any(hit.score is not None for hit in hits)
+        encoder = self._models.encoder
+        return encoder.fingerprint if encoder is not None and took_part else None
 
     @property
     def encoder_label(self) -> str:

@@ -6,6 +6,7 @@ part has no answer in its passages, and stand beside the weights they belong to.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -56,7 +57,15 @@ class Calibration:
 
     def save(self, file: Path) -> None:
         """Write the coefficients as JSON."""
-        file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        file.write_text(self._written(), encoding="utf-8")
+
+    @property
+    def revision(self) -> str:
+        """SHA-256 of the file that ``save`` writes."""
+        return hashlib.sha256(self._written().encode()).hexdigest()
+
+    def _written(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def load_calibration(file: Path = CALIBRATION) -> Calibration:

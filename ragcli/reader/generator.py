@@ -53,6 +53,14 @@ class Reader:
         self.network = network.eval()
         self.network.encoder.layers.to(fast_dtype())
 
+    @property
+    def arithmetic(self) -> str:
+        """The number format that the encoder computes in, such as ``bfloat16``.
+
+        Of the same weights, different processors may get slightly different results.
+        """
+        return str(next(self.network.encoder.layers.parameters()).dtype).removeprefix("torch.")
+
     def generate(
         self,
         questions: Sequence[str],

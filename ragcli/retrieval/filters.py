@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -47,6 +47,10 @@ class Condition:
     field: str
     operator: str
     value: str
+
+    def __str__(self) -> str:
+        """The condition as ``parse_condition`` reads it."""
+        return f"{self.field}{self.operator}{self.value}"
 
     def holds(self, document: DocumentDescription) -> bool:
         """Whether ``document`` fulfils it."""
@@ -111,11 +115,13 @@ def parse_condition(text: str) -> Condition:
 class Filters:
     """What a person restricts a search to: conditions that must all hold, and a check of paths.
 
-    ``matches`` says of a path, as it is shown to the person, whether it may be found.
+    ``matches`` says of a path, as it is shown to the person, whether it may be found; ``globs`` are
+    what it was made from.
     """
 
     conditions: tuple[Condition, ...] = ()
     matches: Callable[[str], bool] | None = None
+    globs: tuple[str, ...] = ()
 
     def select(self, index: Index, shown: Callable[[str], str]) -> frozenset[int] | None:
         """Ids of the passages that fulfil them; ``None`` for everything.
@@ -139,7 +145,7 @@ class Filters:
 NO_FILTERS = Filters()
 
 
-def make_filters(conditions: list[str], globs: list[str], base: str) -> Filters:
+def make_filters(conditions: Sequence[str], globs: Sequence[str], base: str) -> Filters:
     """Read what a person wrote; ``base`` is the absolute folder that ``./`` and ``../`` mean.
 
     Raises ``UsageError`` for what is no condition or no glob.
@@ -148,4 +154,4 @@ def make_filters(conditions: list[str], globs: list[str], base: str) -> Filters:
         matches = path_matcher(globs, base) if globs else None
     except ValueError as error:
         raise UsageError(str(error), "write it as in .gitignore: 'docs/**', '*.pdf'") from None
-    return Filters(tuple(map(parse_condition, conditions)), matches)
+    return Filters(tuple(map(parse_condition, conditions)), matches, tuple(globs))

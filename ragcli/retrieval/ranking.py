@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragcli.errors import UsageError
 from ragcli.retrieval.fusion import DEFAULT_FUSION, DENSE_WEIGHT, FUSIONS
@@ -48,6 +48,14 @@ class Ranking:
         """The way to fuse and the dense score's weight, by default where they are left open."""
         weight = DENSE_WEIGHT if self.dense_weight is None else self.dense_weight
         return self.fusion or DEFAULT_FUSION, weight
+
+    @property
+    def spelled_out(self) -> Ranking:
+        """The same ranking, with the defaults for what a hybrid one leaves open written down."""
+        if self.mode != HYBRID:
+            return replace(self, fusion=None, dense_weight=None)
+        fusion, weight = self.fusing
+        return replace(self, fusion=fusion, dense_weight=weight)
 
     @property
     def needs_encoder(self) -> bool:

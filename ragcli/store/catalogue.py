@@ -308,6 +308,15 @@ class Catalogue:
             found.update({row[0]: passage_from(row) for row in rows})
         return [found[passage_id] for passage_id in passage_ids]
 
+    def document_passage_ids(self, document_id: str) -> list[int]:
+        """Ids of the passages of the documents with this id, in order."""
+        rows = self._connection.execute(
+            "SELECT passage_id FROM passages JOIN documents USING (document_key)"
+            " WHERE document_id = ? ORDER BY passage_id",
+            (to_sql(document_id),),
+        )
+        return [row[0] for row in rows]
+
     def document_keys(self, passage_ids: Sequence[int]) -> dict[int, int]:
         """Which document each of these passages is of, by a key that tells documents apart."""
         found: dict[int, int] = {}

@@ -146,6 +146,16 @@ class Index:
         """What made this index."""
         return self._manifest.fingerprint
 
+    @property
+    def lineage(self) -> str:
+        """Which index this is: new for every index and every rebuild, 32 hexadecimal digits."""
+        return self._manifest.lineage.hex
+
+    @property
+    def generation(self) -> int:
+        """How many commits have changed passages since this index was made."""
+        return self._manifest.generation
+
     def summary(self) -> IndexSummary:
         """Counts, size and origin of the index; loads no vectors."""
         with self._explained():
@@ -198,6 +208,11 @@ class Index:
         """The passages with these ids, in this order; raises ``KeyError`` for an unknown id."""
         with self._explained():
             return self._catalogue.passages(passage_ids)
+
+    def document_passages(self, document_id: str) -> list[StoredPassage]:
+        """The passages of the documents with this id, in order; none when there is no such."""
+        with self._explained():
+            return self._catalogue.passages(self._catalogue.document_passage_ids(document_id))
 
     def document_keys(self, passage_ids: Sequence[int]) -> dict[int, int]:
         """Which document each of these passages is of, by a key that tells documents apart."""

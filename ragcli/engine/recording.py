@@ -1,0 +1,396 @@
+"""Records of answers: one JSON line holds all that is needed to check an answer later.
+
+``docs/guide.md`` describes the keys. A record carries the text of what was read, so it can be
+checked without the index, and the SHA-256 of itself and of every passage, so that damage shows.
+The digests guard against accidents, not against a forger, who could compute them anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragcli import __version__
+from ragcli.engine.asking import AskOptions, Basis, IndexState, ask_with_basis
+from ragcli.engine.decoding import decode
+from ragcli.errors import InputError
+from ragcli.records import Answer, Question, ScoredPassage, SentenceShare, TokenShare
+
+if TYPE_CHECKING:
+    from ragcli.engine.record_file import RecordFile
+
+FORMAT = "ragcli-record-1"
+"""What every record opens with; a change that an older ragcli would misread raises its number."""
+
+DIGITS = 8
+"""Decimal places of the numbers in a record: more than two readings ever agree in."""
+
+COPIED, VOCABULARY = "copied", "vocabulary"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedQuestion:
+    """A question, its id in a batch, and the contexts that it brought, if any."""
+
+    text: str
+    id: str | None
+    contexts: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedIndex:
+    """Which index was asked, in which state, and what made it.
+
+    ``folder`` is absolute; ``seen_from`` is where the person stood, relative to the folder that
+    holds ``folder``, so that both can be moved together.
+    """
+
+    folder: str
+    seen_from: str
+    lineage: str
+    generation: int
+    fingerprint: dict[str, int | str]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSettings:
+    """All settings that shaped an answer; the ranking as the index was tuned to complete it.
+
+    ``filter`` and ``path`` are the conditions and the globs as they were given, ``encoder`` is the
+    one asked for by name, ``context_name`` stands for the path of contexts that were given.
+    """
+
+    k: int
+    mode: str
+    fusion: str | None
+    dense_weight: float | None
+    rerank: bool
+    per_document: int | None
+    diversity: float
+    filter: tuple[str, ...]
+    path: tuple[str, ...]
+    encoder: str | None
+    context_name: str
+    min_confidence: float
+    attribution: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedModel:
+    """A model's name and the SHA-256 of its weights."""
+
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedModels:
+    """The models that took part; no ``encoder`` where none was needed to find passages.
+
+    ``calibration`` is the SHA-256 of the confidence's coefficients, ``arithmetic`` the number
+    format in which the reader's encoder computed.
+    """
+
+    encoder: RecordedModel | None
+    reader: RecordedModel
+    calibration: str
+    arithmetic: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPassage:
+    """A passage as it was read; ``attribution`` is its share of the answer.
+
+    ``start`` and ``end`` are characters of the document, ``sha256`` is of ``text`` in UTF-8.
+    """
+
+    rank: int
+    score: float | None
+    path: str
+    document_id: str
+    passage_id: int
+    start: int
+    end: int
+    line: int | None
+    page: int | None
+    attribution: float
+    sha256: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSentence:
+    """A sentence of the passage of that rank, with its share; offsets are of the document."""
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    attribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedToken:
+    """A token of the answer, ``copied`` from the passage of that rank or of the ``vocabulary``."""
+
+    text: str
+    source: str
+    passage: int | None
+    start: int | None
+    end: int | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answered question; ``answer`` is ``None`` where the reader abstained."""
+
+    format: str
+    recorded_at: str
+    ragcli: str
+    question: RecordedQuestion
+    answer: str | None
+    abstained: bool
+    confidence: float
+    vocabulary_share: float
+    passages: tuple[RecordedPassage, ...]
+    sentences: tuple[RecordedSentence, ...]
+    tokens: tuple[RecordedToken, ...]
+    settings: RecordedSettings
+    index: RecordedIndex | None
+    models: RecordedModels
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as read from a line (1-based) of a file, and what of it does not fit its digests."""
+
+    line: int
+    record: Record
+    damage: tuple[str, ...]
+
+
+def ask_on_record(
+    folder: Path | None, questions: Iterable[Question], options: AskOptions, file: RecordFile
+) -> Iterator[Answer]:
+    """Do as ``ask`` does; an answer is handed on once it is safely in ``file``.
+
+    Raises ``InputError`` when it cannot be written.
+    """
+    for answer, basis in ask_with_basis(folder, questions, options):
+        file.append(record_line(record_of(answer, basis)))
+        yield answer
+
+
+def record_of(answer: Answer, basis: Basis) -> Record:
+    """Take down an answer and what it rests on, now."""
+    question, attribution = answer.question, answer.attribution
+    encoder, reader = basis.encoder, basis.reader
+    return Record(
+        FORMAT,
+        datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        __version__,
+        RecordedQuestion(question.text, question.question_id, question.contexts),
+        answer.text,
+        answer.abstained,
+        _rounded(answer.confidence),
+        _rounded(attribution.vocabulary),
+        tuple(map(_passage, answer.passages, attribution.contexts)),
+        tuple(_sentence(answer, sentence) for sentence in attribution.sentences),
+        tuple(_token(answer, token) for token in attribution.tokens),
+        settings_of(basis.options),
+        None if basis.index is None else _index(basis.index, basis.options),
+        RecordedModels(
+            None if encoder is None else RecordedModel(encoder.name, encoder.revision),
+            RecordedModel(reader.name, reader.revision),
+            basis.calibration,
+            basis.arithmetic,
+        ),
+    )
+
+
+def settings_of(options: AskOptions) -> RecordedSettings:
+    """Take down the settings in force."""
+    ranking, filters = options.ranking, options.filters
+    return RecordedSettings(
+        options.k,
+        ranking.mode,
+        ranking.fusion,
+        ranking.dense_weight,
+        ranking.rerank,
+        ranking.per_document,
+        ranking.diversity,
+        tuple(map(str, filters.conditions)),
+        filters.globs,
+        options.encoder_name,
+        options.context_name,
+        options.min_confidence,
+        options.method,
+    )
+
+
+def _index(state: IndexState, options: AskOptions) -> RecordedIndex:
+    folder = state.folder.resolve()
+    here = (options.seen_from or Path.cwd()).resolve()
+    return RecordedIndex(
+        str(folder),
+        os.path.relpath(here, folder.parent),
+        state.lineage,
+        state.generation,
+        asdict(state.fingerprint),
+    )
+
+
+def _passage(hit: ScoredPassage, share: float) -> RecordedPassage:
+    stored, passage = hit.stored, hit.stored.passage
+    return RecordedPassage(
+        hit.rank,
+        None if hit.score is None else _rounded(hit.score),
+        stored.path,
+        stored.document_id,
+        stored.passage_id,
+        passage.start,
+        passage.end,
+        passage.line,
+        passage.page,
+        _rounded(share),
+        text_digest(passage.text),
+        passage.text,
+    )
+
+
+def _sentence(answer: Answer, sentence: SentenceShare) -> RecordedSentence:
+    hit = answer.passages[sentence.context]
+    offset = hit.stored.passage.start
+    start, end = offset + sentence.start, offset + sentence.end
+    return RecordedSentence(hit.rank, start, end, sentence.text, _rounded(sentence.share))
+
+
+def _token(answer: Answer, token: TokenShare) -> RecordedToken:
+    weight = _rounded(token.weight)
+    if token.context is None or token.start is None or token.end is None:
+        return RecordedToken(token.text, VOCABULARY, None, None, None, weight)
+    hit = answer.passages[token.context]
+    offset = hit.stored.passage.start
+    start, end = offset + token.start, offset + token.end
+    return RecordedToken(token.text, COPIED, hit.rank, start, end, weight)
+
+
+def _rounded(number: float) -> float:
+    return round(float(number), DIGITS)
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text in UTF-8; lone surrogates count as WTF-8 writes them."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def record_digest(fields: Mapping[str, object]) -> str:
+    """SHA-256 of all keys but ``sha256``, whatever their order and spacing."""
+    content = {key: value for key, value in fields.items() if key != "sha256"}
+    return hashlib.sha256(
+        json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
+
+
+def record_line(record: Record) -> str:
+    """Return the record as one line of JSON, without a line break, that ends with its digest."""
+    fields = asdict(record)
+    fields["sha256"] = record_digest(fields)
+    line = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(fields, allow_nan=False)
+    return line
+
+
+def parse_record(content: str, line: int = 1) -> StoredRecord:
+    """Read what ``record_line`` wrote; keys that this version does not know are kept out.
+
+    Raises ``InputError`` for what is no record of this format. Digests that do not fit are no
+    error: they are named as damage.
+    """
+    fields = _parse_object(content)
+    if fields.get("format") != FORMAT:
+        raise InputError(f"is no record of the format {FORMAT}")
+    record = decode(Record, fields, "record")
+    _check(record)
+    damage = tuple(
+        f"the text of passage {passage.rank} ({passage.path}) is not the one that was read"
+        for passage in record.passages
+        if text_digest(passage.text) != passage.sha256
+    )
+    if not damage and fields.get("sha256") != record_digest(fields):
+        damage = ("something in it was changed after it was written",)
+    return StoredRecord(line, record, damage)
+
+
+def _parse_object(content: str) -> dict[str, object]:
+    try:
+        content.encode()
+        fields = json.loads(content)
+    except UnicodeEncodeError:
+        raise InputError("is not UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not valid JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise InputError("is no JSON object")
+    return fields
+
+
+def _check(record: Record) -> None:
+    """Raise ``InputError`` for a record whose parts do not fit together."""
+    ranks = [passage.rank for passage in record.passages]
+    if ranks != list(range(1, len(ranks) + 1)):
+        raise InputError("record.passages are not ranked 1, 2, ...")
+    named = {sentence.passage for sentence in record.sentences}
+    named |= {token.passage for token in record.tokens if token.passage is not None}
+    if not named <= set(ranks):
+        raise InputError("record names a passage that it does not hold")
+    index = record.index
+    if (index is None) == (record.question.contexts is None):
+        raise InputError("record needs an index or contexts, and not both")
+    if index is not None and "\0" in index.folder + index.seen_from:
+        raise InputError("record.index names no folder")
+    if record.settings.k < 1:
+        raise InputError("record.settings.k is not a whole number from 1 up")
+
+
+def options_of(record: Record, folder: Path | None) -> AskOptions:
+    """Return the options that a record's question was asked with; ``folder`` is its index's.
+
+    Raises ``UsageError`` for a setting that this version does not know.
+    """
+    from ragcli.retrieval.filters import make_filters
+    from ragcli.retrieval.ranking import Ranking
+
+    settings = record.settings
+    seen_from = Path.cwd()
+    if folder is not None and record.index is not None:
+        seen_from = Path(os.path.normpath(folder.resolve().parent / record.index.seen_from))
+    options = AskOptions(
+        settings.k,
+        settings.min_confidence,
+        Ranking(
+            settings.mode,
+            settings.fusion,
+            settings.dense_weight,
+            rerank=settings.rerank,
+            per_document=settings.per_document,
+            diversity=settings.diversity,
+        ),
+        make_filters(settings.filter, settings.path, seen_from.as_posix()),
+        settings.attribution,
+        seen_from=seen_from,
+        context_name=settings.context_name,
+    )
+    if record.index is None and record.models.encoder is not None:
+        return replace(options, encoder_name=record.models.encoder.name)
+    return options
