@@ -294,6 +294,26 @@ class Generation:
     value_norms: NDArray[np.float32]
     matching: NDArray[np.bool_]
 
+    @classmethod
+    def empty(cls) -> Generation:
+        """Return the generation of a question that has nothing to read."""
+        import numpy as np
+
+        by_head = np.zeros((0, 0, 0, 0, 0), dtype=np.float32)
+        return cls(
+            text="",
+            tokens=(),
+            p_no_answer=1.0,
+            cross_attention=by_head,
+            pre_softmax=by_head,
+            copy=np.zeros((0, 0, 0), dtype=np.float32),
+            copy_gate=np.zeros(0, dtype=np.float32),
+            token_spans=np.zeros((0, 0, 2), dtype=np.int32),
+            window_context=(),
+            value_norms=np.zeros((0, 0, 0, 0), dtype=np.float32),
+            matching=np.zeros((0, 0, 0), dtype=np.bool_),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TokenShare:
@@ -388,7 +408,8 @@ class Answer:
 
     ``text`` is ``None`` when the reader abstained. ``passages`` are what it read, best first;
     contexts of ``attribution`` and ``heads`` are positions in it. ``confidence`` is in [0, 1];
-    ``timings`` in seconds by stage; ``models`` names and revisions by role.
+    ``timings`` in seconds by stage; ``models`` names and revisions by role. ``verification`` is
+    there when it was asked for and the answer cites a passage.
     """
 
     question: Question
@@ -399,6 +420,7 @@ class Answer:
     heads: tuple[HeadFocus, ...]
     models: Mapping[str, str]
     timings: Mapping[str, float]
+    verification: Verification | None = None
 
     @property
     def abstained(self) -> bool:

@@ -64,6 +64,14 @@ def ask(
     heads: Annotated[
         bool, typer.Option("--heads", help="Show how the attention heads differ.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Try the answer without what it is owed to, and from that alone; takes up to "
+            "twice as long.",
+        ),
+    ] = False,
     mode: Mode = None,
     fusion: Fusion = None,
     dense_weight: DenseWeight = None,
@@ -120,7 +128,7 @@ def ask(
         rerank=rerank,
     )
     options = replace(
-        _options(settings, environment, context_file, heads=heads),
+        _options(settings, environment, context_file, heads=heads, verify=verify),
         ranking=ranking_of(settings, rerank=rerank, per_document=per_document, diversity=diversity),
         filters=filters_of(environment, path, condition),
     )
@@ -158,7 +166,12 @@ def _answers(
 
 
 def _options(
-    settings: Settings, environment: Environment, context_file: str | None, *, heads: bool
+    settings: Settings,
+    environment: Environment,
+    context_file: str | None,
+    *,
+    heads: bool,
+    verify: bool,
 ) -> AskOptions:
     from ragcli.engine.asking import AskOptions
 
@@ -170,7 +183,7 @@ def _options(
         "context_name": "stdin" if context_file == "-" else context_file,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    return AskOptions(heads=heads, seen_from=environment.cwd, **chosen)  # type: ignore[arg-type]
+    return AskOptions(heads=heads, verify=verify, seen_from=environment.cwd, **chosen)  # type: ignore[arg-type]
 
 
 def _writer(environment: Environment, options: AskOptions) -> AnswerWriter:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus
 from ragcli.engine.encoders import check_requested, load_named, models_of, shipped_reader
 from ragcli.engine.given import passages_of
 from ragcli.engine.paths import StoredPaths
+from ragcli.engine.verifying import Verifier
 from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_calibration
 from ragcli.records import Answer, Attribution, Generation, Question, ScoredPassage
@@ -26,6 +28,7 @@ from ragcli.retrieval.tuned import tuned_of
 if TYPE_CHECKING:
     from ragcli.encoder import EncoderFingerprint
     from ragcli.reader import ReaderFingerprint
+    from ragcli.reader.ablation import AnsweredMemory
     from ragcli.store import Index, IndexFingerprint
 
 DEFAULT_K = 5
@@ -35,7 +38,10 @@ BATCH_SIZE = 16
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report."""
+    """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report.
+
+    With ``verify``, answers are tried without what they are owed to.
+    """
 
     k: int = DEFAULT_K
     min_confidence: float = DEFAULT_MIN_CONFIDENCE
@@ -43,6 +49,7 @@ class AskOptions:
     filters: Filters = NO_FILTERS
     method: str = DEFAULT_METHOD
     heads: bool = False
+    verify: bool = False
     encoder_name: str | None = None
     seen_from: Path | None = None
     context_name: str = "context"
@@ -109,7 +116,10 @@ def ask_with_basis(
             reader = shipped_reader()
             texts = [[hit.stored.passage.text for hit in hits] for hits in found]
             loaded = time.perf_counter()
-            generations = reader.generate([q.text for q in batch], texts)
+            read = {
+                n: (generation, memory if options.verify else None)
+                for n, generation, memory in reader.read([q.text for q in batch], texts)
+            }
             timings = {
                 "retrieval": (retrieved - started) / len(batch),
                 "loading": (loaded - retrieved) / len(batch),
@@ -120,7 +130,8 @@ def ask_with_basis(
                 "reader": f"{reader.fingerprint.name}@{reader.fingerprint.revision[:12]}",
             }
             circumstances = _Circumstances(options, calibration, models, timings)
-            for question, hits, generation in zip(batch, found, generations, strict=True):
+            for n, (question, hits) in enumerate(zip(batch, found, strict=True)):
+                generation, memory = read.get(n) or (Generation.empty(), None)
                 basis = Basis(
                     replace(options, ranking=finder.ranking.spelled_out),
                     finder.index_state if question.contexts is None else None,
@@ -129,7 +140,7 @@ def ask_with_basis(
                     calibration.revision,
                     reader.arithmetic,
                 )
-                yield circumstances.answer(question, hits, generation), basis
+                yield circumstances.answer(question, hits, generation, memory), basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +162,7 @@ class Reading:
         """Judge and attribute what was generated from ``texts``."""
         attribution = attribute(generation, texts, options.method)
         confidence = calibration.confidence(generation)
-        is_answer = bool(generation.text) and confidence >= options.min_confidence
-        return cls(generation.text if is_answer else None, confidence, attribution)
+        return cls(decide(generation, calibration, options), confidence, attribution)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +175,25 @@ class _Circumstances:
     timings: dict[str, float]
 
     def answer(
-        self, question: Question, hits: Sequence[ScoredPassage], generation: Generation
+        self,
+        question: Question,
+        hits: Sequence[ScoredPassage],
+        generation: Generation,
+        memory: AnsweredMemory | None,
     ) -> Answer:
         started = time.perf_counter()
         texts = [hit.stored.passage.text for hit in hits]
         reading = Reading.of(generation, texts, self.calibration, self.options)
         heads = head_focus(generation, texts) if self.options.heads else ()
         spent = {**self.timings, "attribution": time.perf_counter() - started}
+        verification = None
+        if memory is not None and reading.text is not None:
+            started = time.perf_counter()
+            verification = Verifier(
+                shipped_reader(),
+                partial(decide, calibration=self.calibration, options=self.options),
+            ).verify(question.text, texts, generation, memory, reading.attribution)
+            spent["verification"] = time.perf_counter() - started
         return Answer(
             question,
             reading.text,
@@ -181,7 +203,14 @@ class _Circumstances:
             heads,
             self.models,
             {**spent, "total": sum(spent.values())},
+            verification,
         )
+
+
+def decide(generation: Generation, calibration: Calibration, options: AskOptions) -> str | None:
+    """Return what is answered of a generation, ``None`` where the reader is not sure enough."""
+    is_sure = calibration.confidence(generation) >= options.min_confidence
+    return generation.text if generation.text and is_sure else None
 
 
 class PassageFinder:

@@ -33,7 +33,7 @@ from ragcli.evaluation.answers import exact_match
 from ragcli.evaluation.attribution import largest, linear_datamodelling_score, spearman
 from ragcli.evaluation.ranking import confidence_interval
 from ragcli.reader import Reader, load_reader
-from ragcli.reader.ablation import Reading
+from ragcli.reader.ablation import AnsweredMemory
 from ragcli.reader.shuffled import load_shuffled_reader
 from ragcli.records import Generation
 
@@ -112,7 +112,7 @@ class _Case:
 
     row: ReaderRow
     generation: Generation
-    reading: Reading
+    reading: AnsweredMemory
     sentences: Sequence[Sentence]
     right: bool
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragcli.reader import Reader
-    from ragcli.reader.ablation import Reading
+    from ragcli.reader.ablation import AnsweredMemory
 
 VERIFIED, PARTLY, NOT = "verified", "partly verified", "not verified"
 CITED = 0.1
 """A passage is cited when it is owed at least this share of the answer."""
+LEAST_TOKENS = 12
+"""An answer that is tried may be written with so many tokens, or with twice as many as it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Verifier:
         question: str,
         contexts: Sequence[str],
         generation: Generation,
-        reading: Reading,
+        memory: AnsweredMemory,
         attribution: Attribution,
     ) -> Verification | None:
         """Try the answer that ``generation`` holds; ``None`` where no passage is cited.
@@ -54,21 +56,17 @@ class Verifier:
         support = attribution.sentences[0]
         text = contexts[support.context]
         shortened = text[: support.start] + text[support.end :]
-        anew = self.reader.reread(reading, question, support.context, shortened)
         others = [n for n in range(len(contexts)) if n not in cited]
-        expected = generation.text
-        without, alone = (
-            self._try(reading, kept, contexts, expected)
-            for kept in (reading.without_contexts(cited), reading.without_contexts(others))
-        )
-        sentence = self._try(
-            anew, anew.everything(), _with(contexts, support.context, shortened), expected
-        )
+        masks = [memory.everything(), memory.without_contexts(cited)]
+        masks.append(memory.without_contexts(others))
+        whole, without, alone = self._try(memory, masks, contexts, generation)
+        anew = self.reader.reread(memory, question, support.context, shortened)
+        rest = [shortened if n == support.context else own for n, own in enumerate(contexts)]
+        (sentence,) = self._try(anew, [anew.everything()], rest, generation)
         held = sum((not without.same, not sentence.same, alone.same))
-        (whole,) = reading.log_probabilities([reading.everything()])
         return Verification(
             VERIFIED if held == 3 else PARTLY if held else NOT,
-            math.exp(whole),
+            whole.probability,
             cited,
             without,
             sentence,
@@ -76,16 +74,23 @@ class Verifier:
         )
 
     def _try(
-        self, reading: Reading, kept: NDArray[np.bool_], contexts: Sequence[str], expected: str
-    ) -> Trial:
-        if not reading.is_readable(kept):
-            return Trial(0.0, None, same=False)
-        (likelihood,) = reading.log_probabilities([kept])
-        (generation,) = self.reader.write(reading, [kept], contexts)
-        answer = self.decide(generation)
-        same = answer is not None and normalise(answer) == normalise(expected)
-        return Trial(math.exp(likelihood), answer, same)
-
-
-def _with(contexts: Sequence[str], number: int, text: str) -> list[str]:
-    return [text if n == number else context for n, context in enumerate(contexts)]
+        self,
+        memory: AnsweredMemory,
+        masks: Sequence[NDArray[np.bool_]],
+        contexts: Sequence[str],
+        expected: Generation,
+    ) -> list[Trial]:
+        """Answer again under each mask; where nothing is left to read, there is no answer."""
+        readable = [kept for kept in masks if memory.is_readable(kept)]
+        # What is not the same answer need not be written to its end.
+        longest = max(2 * len(expected.tokens), LEAST_TOKENS)
+        answers = iter(self.reader.write(memory, readable, contexts, longest) if readable else [])
+        trials = []
+        for kept, likelihood in zip(masks, memory.log_probabilities(masks), strict=True):
+            if not memory.is_readable(kept):
+                trials.append(Trial(0.0, None, same=False))
+                continue
+            text = self.decide(next(answers))
+            same = text is not None and normalise(text) == normalise(expected.text)
+            trials.append(Trial(math.exp(likelihood), text, same))
+        return trials

@@ -2,7 +2,7 @@
 
 Passages are encoded apart, so a passage that is hidden from the decoder is gone exactly, and all
 such ablations share one encoding. Hiding a sentence inside a passage is an approximation: the
-tokens around it have seen it. Reading the passage anew without it is exact, and dearer.
+tokens around it have seen it. AnsweredMemory the passage anew without it is exact, and dearer.
 Shapes: K ablations, M memory positions, T answer tokens.
 """
 
@@ -28,7 +28,7 @@ _TOGETHER = 64
 """Ablations decoded at once."""
 
 
-class Reading:
+class AnsweredMemory:
     """One question's memory with the answer that was written from it.
 
     ``memory`` is of this one question and its ``windows``; ``token_ids`` are the answer's, without
@@ -68,7 +68,7 @@ class Reading:
         """Whether the mask ``(M,)`` leaves anything of a passage."""
         return bool((self.memory.copyable[0].numpy() & kept).any())
 
-    def reread(self, context: int, windows: Sequence[Window]) -> Reading:
+    def reread(self, context: int, windows: Sequence[Window]) -> AnsweredMemory:
         """Return the same reading with other ``windows`` of one context; exact."""
         kept = torch.from_numpy(self.without_contexts([context]))
         others = tuple(window for window in self.windows if window.context != context)
@@ -76,7 +76,7 @@ class Reading:
         if windows:
             with torch.inference_mode():
                 memory = memory.join(self.network.encode(collate([windows])))
-        return Reading(self.network, memory, [*others, *windows], self.token_ids)
+        return AnsweredMemory(self.network, memory, [*others, *windows], self.token_ids)
 
     def log_probabilities(self, kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
         """Natural log-probability ``(K,)`` of the whole answer, its end included, for each mask.

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from ragcli.encoder import minilm
 from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
-from ragcli.reader.ablation import Reading
+from ragcli.reader.ablation import AnsweredMemory
 from ragcli.reader.decoding import Decoded, begin, decode_greedily
 from ragcli.reader.model import FusionInDecoder, Memory
 from ragcli.reader.windows import Window, collate, split_windows, tokenise
@@ -73,14 +73,14 @@ class Reader:
         """
         read = self.read(questions, contexts, max_answer_tokens)
         found = {n: generation for n, generation, _ in read}
-        return [found.get(n) or nothing() for n in range(len(questions))]
+        return [found.get(n) or Generation.empty() for n in range(len(questions))]
 
     def read(
         self,
         questions: Sequence[str],
         contexts: Sequence[Sequence[str]],
         max_answer_tokens: int = ANSWER_TOKENS,
-    ) -> Iterator[tuple[int, Generation, Reading]]:
+    ) -> Iterator[tuple[int, Generation, AnsweredMemory]]:
         """Yield number, generation and reading of each question that has a readable context.
 
         In no certain order; a reading holds the question's memory, so do not keep many of them.
@@ -96,9 +96,11 @@ class Reader:
             for row, (n, raw) in enumerate(zip(batch, decoded, strict=True)):
                 own = memory.of_question(row, sum(map(len, windows[n])))
                 generation = self._generation(raw, norms[row], own, windows[n], contexts[n])
-                yield n, generation, Reading(self.network, own, windows[n], raw.token_ids)
+                yield n, generation, AnsweredMemory(self.network, own, windows[n], raw.token_ids)
 
-    def reread(self, reading: Reading, question: str, context: int, text: str) -> Reading:
+    def reread(
+        self, reading: AnsweredMemory, question: str, context: int, text: str
+    ) -> AnsweredMemory:
         """Return a reading in which one context has another ``text``, the others unchanged."""
         return reading.reread(
             context,
@@ -106,7 +108,11 @@ class Reader:
         )
 
     def write(
-        self, reading: Reading, kept: Sequence[NDArray[np.bool_]], contexts: Sequence[str]
+        self,
+        reading: AnsweredMemory,
+        kept: Sequence[NDArray[np.bool_]],
+        contexts: Sequence[str],
+        max_answer_tokens: int = ANSWER_TOKENS,
     ) -> list[Generation]:
         """Answer again from parts of what was read, one generation for each mask ``(M,)``."""
         memory = reading.memory.narrow(torch.from_numpy(np.stack(kept)))
@@ -268,24 +274,6 @@ def _follows(context: str, end: int, start: int) -> bool:
 
 def _slice(run: tuple[int, int, int] | None, contexts: Sequence[str]) -> list[str]:
     return [" ".join(contexts[run[0]][run[1] : run[2]].split())] if run else []
-
-
-def nothing() -> Generation:
-    """Build the generation of a question that has nothing to read."""
-    by_head = np.zeros((0, 0, 0, 0, 0), dtype=np.float32)
-    return Generation(
-        text="",
-        tokens=(),
-        p_no_answer=1.0,
-        cross_attention=by_head,
-        pre_softmax=by_head,
-        copy=np.zeros((0, 0, 0), dtype=np.float32),
-        copy_gate=np.zeros(0, dtype=np.float32),
-        token_spans=np.zeros((0, 0, 2), dtype=np.int32),
-        window_context=(),
-        value_norms=np.zeros((0, 0, 0, 0), dtype=np.float32),
-        matching=np.zeros((0, 0, 0), dtype=np.bool_),
-    )
 
 
 def load_reader(file: Path | None = None) -> Reader:

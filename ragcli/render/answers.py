@@ -8,7 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ragcli.records import Answer, HeadFocus, ScoredPassage, SentenceShare, TokenShare
+from ragcli.records import (
+    Answer,
+    HeadFocus,
+    ScoredPassage,
+    SentenceShare,
+    TokenShare,
+    Verification,
+)
 from ragcli.render.machine import json_line, rounded_score
 from ragcli.render.neutral import printable, printable_block
 from ragcli.render.place import place
@@ -16,8 +23,11 @@ from ragcli.render.place import place
 BAR_WIDTH = 20
 SHARE_DIGITS = 4
 TIME_DIGITS = 4
+PROBABILITY_DIGITS = 6
 COPIED = "bold yellow"
 NO_ANSWER = "The documents do not answer this."
+LEAST_SHOWN = 0.0005
+NO_ANSWER_HERE = "no answer"
 _LEAST_TEXT_WIDTH = 20
 
 
@@ -51,6 +61,7 @@ class AnswerWriter:
             yield Text()
             yield from self._support(answer)
             yield from self._shares(answer)
+            yield from self._verification(answer)
         yield from self._heads(answer)
         yield Text(self._footer(answer), style="dim")
 
@@ -99,6 +110,24 @@ class AnswerWriter:
         line.truncate(self._console.width, overflow="ellipsis")
         return line
 
+    def _verification(self, answer: Answer) -> Iterator[Text]:
+        found = answer.verification
+        if found is None:
+            return
+        ranks = ", ".join(str(answer.passages[n].rank) for n in found.cited)
+        cited = f"passage {ranks}" if len(found.cited) == 1 else f"passages {ranks}"
+        yield Text.assemble((found.verdict, "bold"), f": probability {_percent(found.probability)}")
+        for label, trial in (
+            (f"without {cited}", found.without_passages),
+            ("without the sentence", found.without_sentence),
+            (f"from {cited} alone", found.passages_alone),
+        ):
+            answered = NO_ANSWER_HERE if trial.text is None else f"“{printable(trial.text)}”"
+            line = Text(f"  {label:23}  {_percent(trial.probability):>5}  {answered}")
+            line.truncate(self._console.width, overflow="ellipsis")
+            yield line
+        yield Text()
+
     def _heads(self, answer: Answer) -> Iterator[Text]:
         if not answer.heads:
             return
@@ -121,6 +150,10 @@ class AnswerWriter:
         for line in text.wrap(self._console, width):
             line.rstrip()
             yield Text(indent).append_text(line)
+
+
+def _percent(probability: float) -> str:
+    return "0 %" if probability < LEAST_SHOWN else f"{100 * probability:.1f} %"
 
 
 def _inside(token: TokenShare, sentence: SentenceShare) -> bool:
@@ -151,6 +184,9 @@ def answer_json(answer: Answer) -> str:
         {} if answer.question.question_id is None else {"question_id": answer.question.question_id}
     )
     heads = {"heads": [_head(answer, head) for head in answer.heads]} if answer.heads else {}
+    verification = (
+        {} if answer.verification is None else {"verification": _trials(answer.verification)}
+    )
     return json_line(
         {
             "question": answer.question.text,
@@ -168,6 +204,7 @@ def answer_json(answer: Answer) -> str:
             "vocabulary_share": round(attribution.vocabulary, SHARE_DIGITS),
             "method": attribution.method,
             **heads,
+            **verification,
             "models": dict(answer.models),
             "timings": {stage: round(s, TIME_DIGITS) for stage, s in answer.timings.items()},
         }
@@ -232,4 +269,25 @@ def _head(answer: Answer, head: HeadFocus) -> dict[str, Any]:
         "entropy_bits": round(head.entropy, SHARE_DIGITS),
         "passages": [round(share, SHARE_DIGITS) for share in head.shares],
         "sentence": None if head.sentence is None else _sentence(answer, head.sentence),
+    }
+
+
+def _trials(found: Verification) -> dict[str, Any]:
+    trials = {
+        "without_passages": found.without_passages,
+        "without_sentence": found.without_sentence,
+        "passages_alone": found.passages_alone,
+    }
+    return {
+        "verdict": found.verdict,
+        "probability": round(found.probability, PROBABILITY_DIGITS),
+        "cited_ranks": [n + 1 for n in found.cited],
+        **{
+            name: {
+                "probability": round(trial.probability, PROBABILITY_DIGITS),
+                "answer": trial.text,
+                "same": trial.same,
+            }
+            for name, trial in trials.items()
+        },
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ragcli.reader import Reader
-from ragcli.reader.ablation import LEAST, Reading
+from ragcli.reader.ablation import LEAST, AnsweredMemory
 from ragcli.records import Generation
 
 REVIEW = "The project review is due on 14 March 2025. Anna Berg leads the team."
@@ -17,12 +17,14 @@ WHO = "Who leads the team?"
 
 
 @pytest.fixture(scope="module")
-def read(reader: Reader) -> tuple[Generation, Reading]:
+def read(reader: Reader) -> tuple[Generation, AnsweredMemory]:
     ((_, generation, reading),) = reader.read([WHO], [CONTEXTS])
     return generation, reading
 
 
-def test_nothing_hidden_is_as_likely_as_it_was_written(read: tuple[Generation, Reading]) -> None:
+def test_nothing_hidden_is_as_likely_as_it_was_written(
+    read: tuple[Generation, AnsweredMemory],
+) -> None:
     generation, reading = read
     (whole,) = reading.log_probabilities([reading.everything()])
     written = sum(token.log_probability for token in generation.tokens)
@@ -32,7 +34,7 @@ def test_nothing_hidden_is_as_likely_as_it_was_written(read: tuple[Generation, R
 
 
 def test_a_hidden_passage_is_one_that_was_not_read(
-    reader: Reader, read: tuple[Generation, Reading]
+    reader: Reader, read: tuple[Generation, AnsweredMemory]
 ) -> None:
     _, reading = read
     hidden = reading.log_probabilities([reading.without_contexts([0])])
@@ -42,7 +44,9 @@ def test_a_hidden_passage_is_one_that_was_not_read(
     assert hidden == pytest.approx(unread, abs=0.02)
 
 
-def test_without_its_evidence_an_answer_is_unlikely(read: tuple[Generation, Reading]) -> None:
+def test_without_its_evidence_an_answer_is_unlikely(
+    read: tuple[Generation, AnsweredMemory],
+) -> None:
     _, reading = read
     sentence = REVIEW.index("Anna")
     whole, passage, evidence, other, nothing = reading.log_probabilities(
@@ -60,7 +64,7 @@ def test_without_its_evidence_an_answer_is_unlikely(read: tuple[Generation, Read
     assert nothing == LEAST
 
 
-def test_many_ablations_are_each_alone(read: tuple[Generation, Reading]) -> None:
+def test_many_ablations_are_each_alone(read: tuple[Generation, AnsweredMemory]) -> None:
     _, reading = read
     rng = np.random.default_rng(0)
     removed = [np.flatnonzero(rng.random(3) < 0.5).tolist() for _ in range(70)]
@@ -71,14 +75,14 @@ def test_many_ablations_are_each_alone(read: tuple[Generation, Reading]) -> None
 
 
 def test_reading_a_passage_anew_is_reading_all_anew(
-    reader: Reader, read: tuple[Generation, Reading]
+    reader: Reader, read: tuple[Generation, AnsweredMemory]
 ) -> None:
     _, reading = read
     shortened = REVIEW[: REVIEW.index("Anna")]
     anew = reader.reread(reading, WHO, 1, shortened)
     ((_, other, all_anew),) = reader.read([WHO], [[TEA, shortened, BOILER]])
     assert other.text != "Anna Berg"
-    forced = Reading(all_anew.network, all_anew.memory, all_anew.windows, reading.token_ids)
+    forced = AnsweredMemory(all_anew.network, all_anew.memory, all_anew.windows, reading.token_ids)
     expected = forced.log_probabilities([forced.everything()])
     assert anew.log_probabilities([anew.everything()]) == pytest.approx(expected, abs=0.05)
     gone = reader.reread(reading, WHO, 1, "")
@@ -86,7 +90,9 @@ def test_reading_a_passage_anew_is_reading_all_anew(
     assert gone.log_probabilities([gone.everything()]) == pytest.approx(expected, abs=1e-3)
 
 
-def test_answering_again_from_a_part(reader: Reader, read: tuple[Generation, Reading]) -> None:
+def test_answering_again_from_a_part(
+    reader: Reader, read: tuple[Generation, AnsweredMemory]
+) -> None:
     generation, reading = read
     masks = [reading.everything(), reading.without_contexts([0, 2]), reading.without_contexts([1])]
     whole, alone, without = reader.write(reading, masks, CONTEXTS)
