@@ -20,7 +20,15 @@ from ragcli import __version__
 from ragcli.engine.asking import AskOptions, Basis, IndexState, ask_with_basis
 from ragcli.engine.decoding import decode
 from ragcli.errors import InputError
-from ragcli.records import Answer, Question, ScoredPassage, SentenceShare, TokenShare
+from ragcli.records import (
+    Answer,
+    Question,
+    ScoredPassage,
+    SentenceShare,
+    TokenShare,
+    Trial,
+    Verification,
+)
 
 if TYPE_CHECKING:
     from ragcli.engine.record_file import RecordFile
@@ -148,8 +156,32 @@ class RecordedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedTrial:
+    """The answer's probability from a part of what was read, and what was answered from that."""
+
+    probability: float
+    answer: str | None
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVerification:
+    """How the answer fared without what it is owed to; ``cited`` are ranks of passages."""
+
+    verdict: str
+    probability: float
+    cited: tuple[int, ...]
+    without_passages: RecordedTrial
+    without_sentence: RecordedTrial
+    passages_alone: RecordedTrial
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """One answered question; ``answer`` is ``None`` where the reader abstained."""
+    """One answered question; ``answer`` is ``None`` where the reader abstained.
+
+    ``verification`` is there when it was asked for; it follows from all the rest.
+    """
 
     format: str
     recorded_at: str
@@ -162,6 +194,7 @@ class Record:
     passages: tuple[RecordedPassage, ...]
     sentences: tuple[RecordedSentence, ...]
     tokens: tuple[RecordedToken, ...]
+    verification: RecordedVerification | None
     settings: RecordedSettings
     index: RecordedIndex | None
     models: RecordedModels
@@ -204,6 +237,7 @@ def record_of(answer: Answer, basis: Basis) -> Record:
         tuple(map(_passage, answer.passages, attribution.contexts)),
         tuple(_sentence(answer, sentence) for sentence in attribution.sentences),
         tuple(_token(answer, token) for token in attribution.tokens),
+        None if answer.verification is None else _verification(answer, answer.verification),
         settings_of(basis.options),
         None if basis.index is None else _index(basis.index, basis.options),
         RecordedModels(
@@ -280,6 +314,20 @@ def _token(answer: Answer, token: TokenShare) -> RecordedToken:
     offset = hit.stored.passage.start
     start, end = offset + token.start, offset + token.end
     return RecordedToken(token.text, COPIED, hit.rank, start, end, weight)
+
+
+def _verification(answer: Answer, found: Verification) -> RecordedVerification:
+    def trial(tried: Trial) -> RecordedTrial:
+        return RecordedTrial(_rounded(tried.probability), tried.text, tried.same)
+
+    return RecordedVerification(
+        found.verdict,
+        _rounded(found.probability),
+        tuple(answer.passages[n].rank for n in found.cited),
+        trial(found.without_passages),
+        trial(found.without_sentence),
+        trial(found.passages_alone),
+    )
 
 
 def _rounded(number: float) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LEAST = -100.0
 """Log-probability of an answer of which nothing can be read any more."""
+_NO_SPANS = np.zeros((0, 2), dtype=np.int32)
 _TOGETHER = 64
 """Ablations decoded at once."""
 
@@ -46,8 +47,9 @@ class AnsweredMemory:
         self.memory = memory
         self.windows = tuple(windows)
         self.token_ids = token_ids
-        self._contexts = np.concatenate([np.full(len(w), w.context) for w in windows])
-        self._spans = np.concatenate([w.spans for w in windows])
+        lengths = [len(window) for window in windows]
+        self._contexts = np.repeat([window.context for window in windows], lengths)
+        self._spans = np.vstack([_NO_SPANS, *(window.spans for window in windows)])
 
     def everything(self) -> NDArray[np.bool_]:
         """All memory positions ``(M,)``."""

@@ -172,3 +172,27 @@ def test_what_cannot_be_meant_is_told(
     assert (finished.code, finished.out) == (2, "")
     assert message in finished.err
     assert "Traceback" not in finished.err
+
+
+def test_an_answer_is_verified(run: Run, notes: Path) -> None:
+    (notes / "more.jsonl").write_text(
+        json.dumps({"question": WHEN, "contexts": ["Otters hold hands.", REVIEW]}) + "\n"
+    )
+    finished = run("ask", "--questions", "more.jsonl", "--verify")
+    found = json.loads(finished.out)["verification"]
+    assert list(found) == [
+        "verdict", "probability", "cited_ranks",
+        "without_passages", "without_sentence", "passages_alone",
+    ]  # fmt: skip
+    assert (found["verdict"], found["cited_ranks"]) == ("verified", [2])
+    assert found["passages_alone"]["answer"] == "14 March 2025"
+    assert found["passages_alone"]["same"]
+    assert not found["without_passages"]["same"]
+    assert found["without_sentence"]["probability"] < found["probability"] / 10
+    told = run("ask", WHEN, "--context", "notes.txt", "--verify").out.splitlines()
+    at = next(n for n, line in enumerate(told) if line.startswith("verified: probability "))
+    assert told[at + 1].split() == ["without", "passage", "1", "0", "%", "no", "answer"]
+    assert told[at + 2].startswith("  without the sentence ")
+    assert told[at + 3].endswith("“14 March 2025”")
+    nothing = run("ask", "Who?", "--context", "-", "--verify", "--json", stdin="Otters.\n")
+    assert "verification" not in json.loads(nothing.out)

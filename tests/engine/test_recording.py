@@ -58,7 +58,7 @@ def test_a_record_holds_what_the_answer_rests_on(record: Record) -> None:
     assert record.models.encoder is None, "all contexts were read: none had to be chosen"
     assert len(record.models.reader.revision) == len(record.models.calibration) == 64
     assert record.index is None
-    assert (record.settings.k, record.settings.attribution) == (5, "copy")
+    assert (record.settings.k, record.settings.attribution) == (5, "effect")
 
 
 def test_the_calibration_goes_by_the_digest_of_its_file(record: Record) -> None:
@@ -82,7 +82,7 @@ def test_order_and_spacing_are_no_damage_and_other_keys_are_kept_out(record: Rec
     assert list(fields)[-1] == "sha256"
     shuffled = dict(reversed(fields.items()))
     assert parse_record(json.dumps(shuffled, indent=1)).damage == ()
-    later = {**fields, "verification": {"passed": True}}
+    later = {**fields, "remark": {"passed": True}}
     assert parse_record(json.dumps(later)).damage != ()
     later["sha256"] = record_digest(later)
     assert parse_record(json.dumps(later)).record == record
@@ -170,3 +170,16 @@ def test_the_settings_of_a_record_are_those_of_its_question(corpus: Path) -> Non
     assert again.seen_from == here
     moved = options_of(record, corpus / "elsewhere" / "index")
     assert moved.seen_from == corpus / "elsewhere" / "docs"
+
+
+def test_the_verification_is_recorded(record: Record) -> None:
+    assert record.verification is None
+    question = Question(WHEN, "q1", ("Otters hold hands.", REVIEW))
+    options = AskOptions(verify=True)
+    ((answer, basis),) = ask_with_basis(None, [question], options)
+    verified = record_of(answer, basis)
+    assert verified.verification is not None
+    assert verified.verification.verdict == "verified"
+    assert verified.verification.cited == (2,)
+    assert verified.verification.passages_alone.answer == "14 March 2025"
+    assert parse_record(record_line(verified)).record == verified

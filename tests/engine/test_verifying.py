@@ -73,6 +73,9 @@ def test_a_single_passage_is_all_there_is(reader: Reader) -> None:
     assert found is not None
     assert found.verdict == VERIFIED
     assert (found.without_passages.probability, found.without_passages.text) == (0.0, None)
+    found = _verify(reader, ["Anna Berg leads the team."])
+    assert found is not None
+    assert (found.without_sentence.probability, found.without_sentence.text) == (0.0, None)
 
 
 def test_what_cites_nothing_is_not_tried(reader: Reader) -> None:
