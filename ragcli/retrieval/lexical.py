@@ -25,7 +25,7 @@ STOP_WORDS = frozenset(
 
 CANDIDATES = 400
 """Passages, the best by their own BM25, that are scored together with their documents."""
-DOCUMENT_WEIGHT = 0.5
+DOCUMENT_WEIGHT = 0.6
 """Share of the document's BM25 in the score of a passage, its own having the rest."""
 
 _PART = re.compile(r'"([^"]*)"|(\w+)(\*?)')
@@ -101,7 +101,7 @@ def score_expression(
 ) -> Scores:
     """The best ``depth`` passages for an FTS5 ``expression``, best first; ties by passage id.
 
-    The score is the mean of the passage's BM25 and that of its whole document: words that stand
+    The score is a mean of the passage's BM25 and that of its whole document: words that stand
     outside a passage tell what it is about (Callan 1994, https://doi.org/10.1007/978-1-4471-2099-5_31).
     """
     if expression is None:

@@ -101,4 +101,4 @@ def test_words_elsewhere_in_its_document_raise_a_passage(
     assert hits[1:] == [
         (path, "Open from nine to five.") for path in ("harbour.txt", "library.txt")
     ]
-    assert dict(found) == pytest.approx({i: (own[i] + whole[i]) / 2 for i in own})
+    assert dict(found) == pytest.approx({i: 0.4 * own[i] + 0.6 * whole[i] for i in own})
