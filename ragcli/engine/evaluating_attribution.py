@@ -62,8 +62,8 @@ class MethodScore:
     """What one method reached.
 
     ``values[measure]`` one a question that has it, with ``means`` and 95 % ``intervals``;
-    ``seconds`` an answer; ``shuffled`` the rank correlation of its scores with those of a reader
-    of shuffled weights, ``None`` for methods that look at no weights.
+    ``seconds`` an answer, for passages and sentences together; ``shuffled`` the rank correlation of
+    its scores with those of a reader of shuffled weights, ``None`` for methods that look at none.
     """
 
     values: Mapping[str, Sequence[float]]
@@ -96,12 +96,12 @@ class _Tally:
     seconds: list[float] = field(default_factory=list)
     shuffled: list[float] = field(default_factory=list)
 
-    def score(self) -> MethodScore:
+    def score(self, n: int) -> MethodScore:
         return MethodScore(
             self.values,
             {name: float(np.mean(own)) for name, own in self.values.items() if own},
             {name: confidence_interval(own) for name, own in self.values.items() if own},
-            float(np.mean(self.seconds)),
+            sum(self.seconds) / n,
             float(np.mean(self.shuffled)) if self.shuffled else None,
         )
 
@@ -188,7 +188,7 @@ class _Judge:
         self._right = 0
 
     def report(self) -> AttributionReport:
-        methods = {name: tally.score() for name, tally in self._tallies.items()}
+        methods = {name: tally.score(len(self._seconds)) for name, tally in self._tallies.items()}
         return AttributionReport(
             methods, len(self._seconds), self._right, float(np.mean(self._seconds))
         )
