@@ -59,9 +59,10 @@ def faithfulness_table(report: Report) -> Iterator[str]:
         yield name.ljust(_NAME) + "".join(cell.rjust(_WIDTH) for cell in cells)
     yield ""
     yield "LDS: rank correlation with what random ablations of passages do to the answer;"
-    yield "LOO: with what taking away each does. drop@n: log-probability lost (nats) without"
-    yield "the first n. hit@1: the first holds the accepted answer, where the answer is"
-    yield "right. s: of sentences; a dropped sentence is taken out and its passage read anew."
+    yield "LOO: with what taking away each does. drop@n: log-probability (nats) that is lost"
+    yield "without the first n. hit@1: the first holds the accepted answer, where the"
+    yield "answer is right. s: of sentences; a dropped one is taken out of its passage,"
+    yield "which is read anew."
     yield "ms: for passages and sentences, on top of the answer."
 
 

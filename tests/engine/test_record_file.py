@@ -92,7 +92,16 @@ def test_what_cannot_be_written_is_told_at_once(tmp_path: Path, name: str) -> No
         RecordFile(tmp_path / name)
 
 
-def test_a_kill_leaves_every_reported_line_and_none_torn(tmp_path: Path) -> None:
+def _whole(row: str) -> bool:
+    try:
+        json.loads(row)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_kill_leaves_every_reported_line_and_at_most_the_last_one_torn(tmp_path: Path) -> None:
+    """The kernel may stop a large write half way; the next run goes on behind it."""
     path = tmp_path / "log.jsonl"
     moments = random.Random(3)
     held = 0
@@ -104,8 +113,11 @@ def test_a_kill_leaves_every_reported_line_and_none_torn(tmp_path: Path) -> None
             time.sleep(moments.uniform(0.02, 0.15))
             process.kill()
             told, _ = process.communicate()
-        rows = [json.loads(row) for row in path.read_text("utf-8").split("\n") if row][held:]
-        held += len(rows)
+        lines = [row for row in path.read_text("utf-8").split("\n") if row]
+        new, held = lines[held:], len(lines)
+        if new and not _whole(new[-1]):
+            del new[-1]
+        rows = [json.loads(row) for row in new]
         assert all(row["number"] == row["end"] for row in rows)
         assert [row["number"] for row in rows] == list(range(len(rows)))
         assert len(rows) - len(told.splitlines()) in {0, 1}
