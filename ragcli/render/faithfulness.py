@@ -59,7 +59,7 @@ def faithfulness_table(report: Report) -> Iterator[str]:
         yield name.ljust(_NAME) + "".join(cell.rjust(_WIDTH) for cell in cells)
     yield ""
     yield "LDS: rank correlation with what random ablations of passages do to the answer;"
-    yield "LOO: with what taking away each does. drop@n: log-probability (nats) that is lost"
+    yield "LOO: with what taking away each does. drop@n: log-probability (nats) lost"
     yield "without the first n. hit@1: the first holds the accepted answer, where the"
     yield "answer is right. s: of sentences; a dropped one is taken out of its passage,"
     yield "which is read anew."
