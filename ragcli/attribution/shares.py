@@ -41,7 +41,7 @@ def attribute(
     shares = _shares(score_sources(generation, by_context, len(contexts), method), copied)
     sentences = sentences_of(contexts)
     by_sentence = sentence_labels(generation, sentences)
-    owed = _shares(score_sources(generation, by_sentence, len(sentences), method), copied)
+    owed = _shares(score_sources(generation, by_sentence, len(sentences), method), sum(shares))
     return Attribution(
         method,
         tuple(shares),
