@@ -27,7 +27,7 @@ from ragcli.retrieval.tuned import tuned_of
 
 if TYPE_CHECKING:
     from ragcli.encoder import EncoderFingerprint
-    from ragcli.reader import ReaderFingerprint
+    from ragcli.reader import Reader, ReaderFingerprint
     from ragcli.reader.ablation import AnsweredMemory
     from ragcli.store import Index, IndexFingerprint
 
@@ -129,7 +129,7 @@ def ask_with_basis(
                 "encoder": finder.encoder_label,
                 "reader": f"{reader.fingerprint.name}@{reader.fingerprint.revision[:12]}",
             }
-            circumstances = _Circumstances(options, calibration, models, timings)
+            circumstances = _Circumstances(options, reader, calibration, models, timings)
             for n, (question, hits) in enumerate(zip(batch, found, strict=True)):
                 generation, memory = read.get(n) or (Generation.empty(), None)
                 basis = Basis(
@@ -170,6 +170,7 @@ class _Circumstances:
     """What the answers of one batch have in common."""
 
     options: AskOptions
+    reader: Reader
     calibration: Calibration
     models: dict[str, str]
     timings: dict[str, float]
@@ -189,10 +190,10 @@ class _Circumstances:
         verification = None
         if memory is not None and reading.text is not None:
             started = time.perf_counter()
-            verification = Verifier(
-                shipped_reader(),
-                partial(decide, calibration=self.calibration, options=self.options),
-            ).verify(question.text, texts, generation, memory, reading.attribution)
+            decided = partial(decide, calibration=self.calibration, options=self.options)
+            verification = Verifier(self.reader, decided).verify(
+                question.text, texts, generation, memory, reading.attribution
+            )
             spent["verification"] = time.perf_counter() - started
         return Answer(
             question,

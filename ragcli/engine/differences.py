@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ragcli.engine.recording import (
+from ragcli.engine.record_format import (
     Record,
     RecordedIndex,
     RecordedModel,

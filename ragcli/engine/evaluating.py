@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 from ragcli.engine.batches import open_text
 from ragcli.errors import InputError
@@ -19,6 +19,8 @@ CHUNK = 128
 """Rows read between two reports of progress."""
 EVEN = 0.5
 """Probability of there being no answer above which the reader abstains of itself."""
+
+Sampled = TypeVar("Sampled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,7 @@ def evaluate_reader(
     rows = [row for file in files for row in read_rows(file)]
     if not rows:
         raise InputError("there are no rows to evaluate on")
-    if limit is not None and limit < len(rows):
-        rows = random.Random(seed).sample(rows, limit)
+    rows = sample(rows, limit, seed)
     reader, calibration = load_reader(weights), load_calibration()
     started = time.perf_counter()
     predictions: list[str | None] = []
@@ -85,6 +86,13 @@ def evaluate_reader(
         abstained=predictions.count(None),
         seconds=time.perf_counter() - started,
     )
+
+
+def sample(rows: Sequence[Sampled], limit: int | None, seed: int) -> list[Sampled]:
+    """Draw ``limit`` of the rows, or take them all where there are not so many or none is set."""
+    if limit is None or limit >= len(rows):
+        return list(rows)
+    return random.Random(seed).sample(rows, limit)
 
 
 def read_rows(file: Path) -> Iterator[ReaderRow]:

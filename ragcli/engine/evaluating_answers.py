@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ragcli.engine.asking import AskOptions, ask
+from ragcli.engine.evaluating import sample
 from ragcli.engine.judged import AnsweredQuestion
 from ragcli.evaluation.answers import exact_match, f1
 from ragcli.evaluation.calibration import expected_calibration_error
@@ -58,13 +59,16 @@ def evaluate_answers(
     questions: Sequence[AnsweredQuestion],
     options: AskOptions,
     *,
+    limit: int | None = None,
+    seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> AnswersScore:
-    """Ask every question as ``ask`` does and score the answers.
+    """Ask every question, or a seeded sample of ``limit``, as ``ask`` does; score the answers.
 
     Documents are named as judgements name them: records by their ids, files by their paths from
     ``options.seen_from``. Raises as ``ask`` does.
     """
+    questions = sample(questions, limit, seed)
     started = time.perf_counter()
     asked = (Question(one.text, one.question_id) for one in questions)
     scored = []

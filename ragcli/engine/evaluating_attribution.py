@@ -8,7 +8,6 @@ is read anew.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from ragcli.attribution.ablations import (
 from ragcli.attribution.methods import METHODS, Labels, score_sources
 from ragcli.attribution.shares import Sentence, context_labels, sentence_labels, sentences_of
 from ragcli.encoder import Encoder, load_encoder
-from ragcli.engine.evaluating import ReaderRow, read_rows
+from ragcli.engine.evaluating import ReaderRow, read_rows, sample
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import exact_match
 from ragcli.evaluation.attribution import largest, linear_datamodelling_score, spearman
@@ -112,7 +111,7 @@ class _Case:
 
     row: ReaderRow
     generation: Generation
-    reading: AnsweredMemory
+    memory: AnsweredMemory
     sentences: Sequence[Sentence]
     right: bool
 
@@ -134,17 +133,17 @@ class _Case:
 
     def without_contexts(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Log-probabilities of the answer when only ``kept (K, S)`` contexts are there."""
-        masks = [self.reading.without_contexts(np.flatnonzero(~one).tolist()) for one in kept]
-        return self.reading.log_probabilities(masks)
+        masks = [self.memory.without_contexts(np.flatnonzero(~one).tolist()) for one in kept]
+        return self.memory.log_probabilities(masks)
 
     def without_sentences(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The same for sentences, hidden from the decoder."""
         each = np.stack(
-            [self.reading.without_span(s.context, s.start, s.end) for s in self.sentences]
+            [self.memory.without_span(s.context, s.start, s.end) for s in self.sentences]
         )
         # Overlapping windows aside, a position belongs to one sentence at most.
         masks = [each[~one].all(axis=0) for one in kept]
-        return self.reading.log_probabilities(masks)
+        return self.memory.log_probabilities(masks)
 
 
 def evaluate_attribution(
@@ -165,8 +164,7 @@ def evaluate_attribution(
             "there is no answerable row with two contexts or more",
             "python -m ragcli.training.distractors adds contexts to rows that have one",
         )
-    if limit is not None and limit < len(rows):
-        rows = random.Random(seed).sample(rows, limit)
+    rows = sample(rows, limit, seed)
     reader, shuffled = load_reader(), load_shuffled_reader(seed)
     judge = _Judge(reader, shuffled, load_encoder(None), np.random.default_rng(seed))
     for number, row in enumerate(rows, start=1):
@@ -195,11 +193,11 @@ class _Judge:
 
     def add(self, row: ReaderRow) -> None:
         started = time.perf_counter()
-        ((_, generation, reading),) = self._reader.read([row.question], [row.contexts])
+        ((_, generation, memory),) = self._reader.read([row.question], [row.contexts])
         self._seconds.append(time.perf_counter() - started)
         right = exact_match(generation.text, row.answers) > 0
         self._right += right
-        case = _Case(row, generation, reading, sentences_of(row.contexts), right)
+        case = _Case(row, generation, memory, sentences_of(row.contexts), right)
         contexts, sentences = self._by_context(case), self._by_sentence(case)
         self._judge_contexts(case, contexts)
         self._judge_sentences(case, sentences)
@@ -261,7 +259,7 @@ class _Judge:
 
     def _judge_sentences(self, case: _Case, scores: Mapping[str, NDArray[np.float64]]) -> None:
         first = {name: largest(own, 1)[0] for name, own in scores.items()}
-        (whole,) = case.reading.log_probabilities([case.reading.everything()])
+        (whole,) = case.memory.log_probabilities([case.memory.everything()])
         read_anew = {n: whole - self._without_sentence(case, n) for n in set(first.values())}
         hidden = whole - case.without_sentences(
             np.stack([np.arange(len(case.sentences)) != n for n in first.values()])
@@ -279,7 +277,7 @@ class _Judge:
         sentence = case.sentences[number]
         text = case.row.contexts[sentence.context]
         shortened = text[: sentence.start] + text[sentence.end :]
-        anew = self._reader.reread(case.reading, case.row.question, sentence.context, shortened)
+        anew = self._reader.reread(case.memory, case.row.question, sentence.context, shortened)
         return float(anew.log_probabilities([anew.everything()])[0])
 
     def _check_shuffled(self, row: ReaderRow, scores: Mapping[str, NDArray[np.float64]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ragcli.corpus.problem import Problem
-from ragcli.engine.recording import StoredRecord, parse_record
+from ragcli.engine.record_format import StoredRecord, parse_record
 from ragcli.errors import InputError
 
 

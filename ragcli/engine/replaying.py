@@ -26,7 +26,8 @@ from ragcli.engine.differences import (
     same_but_for_ties,
 )
 from ragcli.engine.encoders import shipped_reader
-from ragcli.engine.recording import Record, StoredRecord, options_of
+from ragcli.engine.record_format import Record, StoredRecord
+from ragcli.engine.recording import options_of
 from ragcli.errors import IndexMissingError, ModelError, RagcliError, UsageError
 from ragcli.reader.confidence import load_calibration
 from ragcli.records import Question, ScoredPassage
