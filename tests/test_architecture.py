@@ -76,7 +76,7 @@ LIBRARIES = {
     "pypdfium2": _library("pypdfium2", "corpus"),
     "rich": _library("rich", "render", "cli"),
     "safetensors": _library("safetensors", "encoder", "reader", "training"),
-    "scipy": _library("scipy", "training"),
+    "scipy": _library("scipy", "evaluation", "training"),
     "selectolax": _library("selectolax", "corpus"),
     "sentence_transformers": _library("sentence-transformers", "encoder"),
     "tokenizers": _library("tokenizers", "corpus", "encoder", "reader", "training"),

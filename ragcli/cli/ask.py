@@ -23,6 +23,7 @@ from ragcli.cli.options import (
     IndexFolder,
     MinConfidence,
     Mode,
+    PassagesToRead,
     PathGlobs,
     PerDocument,
     Rerank,
@@ -48,10 +49,7 @@ def ask(
     question: Annotated[
         str | None, typer.Argument(metavar="QUESTION", help="What you want to know.")
     ] = None,
-    k: Annotated[
-        int | None,
-        typer.Option("-k", metavar="N", min=1, help="Passages to read. [env var: RAGCLI_K]"),
-    ] = None,
+    k: PassagesToRead = None,
     min_confidence: MinConfidence = None,
     attribution: Annotated[
         str | None,

@@ -27,6 +27,7 @@ from ragcli.cli.options import (
     IndexFolder,
     MinConfidence,
     Mode,
+    PassagesToRead,
     Rerank,
     ranking_of,
     settings_of,
@@ -44,6 +45,19 @@ from ragcli.render.scores import (
     score_line,
 )
 
+Limit = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Take a seeded sample of this many questions."),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")]
+Rows = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE",
+        help='JSON lines, plain or .gz: {"id", "question", "contexts", "answers"}.',
+    ),
+]
+
 evaluate = typer.Typer(
     help="Measure the models on judged questions.",
     no_args_is_help=True,
@@ -57,18 +71,9 @@ evaluate.command("init")(draft)
 def evaluate_reader(
     context: typer.Context,
     *,
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE",
-            help='JSON lines, plain or .gz: {"id", "question", "contexts", "answers"}.',
-        ),
-    ],
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Take a seeded sample of this many rows."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")] = 0,
+    files: Rows,
+    limit: Limit = None,
+    seed: Seed = 0,
     min_confidence: Annotated[
         float | None,
         typer.Option(
@@ -117,15 +122,9 @@ def evaluate_answers(
         ),
     ],
     qrels: Qrels = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Take a seeded sample of this many questions."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")] = 0,
-    k: Annotated[
-        int | None,
-        typer.Option("-k", metavar="N", min=1, help="Passages to read. [env var: RAGCLI_K]"),
-    ] = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    k: PassagesToRead = None,
     min_confidence: MinConfidence = None,
     mode: Mode = None,
     fusion: Fusion = None,
@@ -145,8 +144,6 @@ def evaluate_answers(
     where it should and where not, how many of its answers are wrong, and how far its confidence is
     off. Documents are named as eval retrieval names them.
     """
-    import random
-
     from ragcli.engine.asking import AskOptions
     from ragcli.engine.evaluating_answers import evaluate_answers as measure
     from ragcli.engine.judged import read_answered
@@ -174,12 +171,17 @@ def evaluate_answers(
     ranking = ranking_of(settings, rerank=rerank)
     options = AskOptions(ranking=ranking, seen_from=cwd, **chosen)  # type: ignore[arg-type]
     questions = read_answered(cwd / queries, None if qrels is None else cwd / qrels)
-    if limit is not None and limit < len(questions):
-        questions = random.Random(seed).sample(questions, limit)
     folder = locate_index(settings.index, cwd)
     with ExitStack() as stack:
         each = None if per_query is None else stack.enter_context(_written(cwd / per_query))
-        score = measure(folder, questions, options, progress=question_counter(environment))
+        score = measure(
+            folder,
+            questions,
+            options,
+            limit=limit,
+            seed=seed,
+            progress=question_counter(environment),
+        )
         if each is not None:
             each.writelines(f"{answered_json(one)}\n" for one in score.answers)
     for line in [answers_json(score)] if as_json else answers_table(score):
@@ -190,26 +192,16 @@ def evaluate_answers(
 def evaluate_attribution(
     context: typer.Context,
     *,
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE",
-            help='JSON lines, plain or .gz: {"id", "question", "contexts", "answers"}, with '
-            "several contexts each.",
-        ),
-    ],
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Take a seeded sample of this many rows."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample.")] = 0,
+    files: Rows,
+    limit: Limit = None,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Judge every way of attribution by what answers lose without their sources.
 
-    Each question is answered from its contexts, and its answer asked for again without some of
-    them: at random, one by one, and without those that a method names first. A second or two a
-    question.
+    Each question is answered from its contexts, of which there must be several, and its answer
+    asked for again without some of them: at random, one by one, and without those that a method
+    names first. A second or two a question.
     """
     from ragcli.engine.evaluating_attribution import evaluate_attribution as measure
 

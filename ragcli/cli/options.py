@@ -32,6 +32,10 @@ EncoderName = Annotated[
         "for a new index the built-in all-MiniLM-L6-v2. [env var: RAGCLI_ENCODER]",
     ),
 ]
+PassagesToRead = Annotated[
+    int | None,
+    typer.Option("-k", metavar="N", min=1, help="Passages to read. [env var: RAGCLI_K]"),
+]
 Mode = Annotated[
     str | None,
     typer.Option(

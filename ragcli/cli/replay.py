@@ -15,7 +15,7 @@ from ragcli.cli.options import AsJson
 from ragcli.render.replays import ReplayWriter, replay_json, summary_line
 
 if TYPE_CHECKING:
-    from ragcli.engine.recording import StoredRecord
+    from ragcli.engine.record_format import StoredRecord
 
 
 def replay(

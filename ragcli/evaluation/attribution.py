@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 Values = NDArray[np.float64]
 
 
-def ranks(values: Values) -> Values:
-    """Ranks from 0 of the least ``(n,)``; equal values share the mean of theirs."""
-    order = np.argsort(values, kind="stable")
-    placed = np.empty(len(values))
-    placed[order] = np.arange(len(values))
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    mean: Values = np.bincount(group, weights=placed) / counts
-    return mean[group]
-
-
 def spearman(a: Values, b: Values) -> float:
     """Spearman's rank correlation in [-1, 1]; 0 where one of the two is all the same."""
-    x, y = ranks(a), ranks(b)
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / scale if scale > 0 else 0.0
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b).statistic)
 
 
 def linear_datamodelling_score(scores: Values, kept: NDArray[np.bool_], outcomes: Values) -> float:

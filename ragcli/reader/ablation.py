@@ -2,7 +2,7 @@
 
 Passages are encoded apart, so a passage that is hidden from the decoder is gone exactly, and all
 such ablations share one encoding. Hiding a sentence inside a passage is an approximation: the
-tokens around it have seen it. AnsweredMemory the passage anew without it is exact, and dearer.
+tokens around it have seen it. Reading the passage anew without it is exact, and dearer.
 Shapes: K ablations, M memory positions, T answer tokens.
 """
 
@@ -71,7 +71,7 @@ class AnsweredMemory:
         return bool((self.memory.copyable[0].numpy() & kept).any())
 
     def reread(self, context: int, windows: Sequence[Window]) -> AnsweredMemory:
-        """Return the same reading with other ``windows`` of one context; exact."""
+        """Return the same with other ``windows`` of one context, read anew."""
         kept = torch.from_numpy(self.without_contexts([context]))
         others = tuple(window for window in self.windows if window.context != context)
         memory = self.memory.keep(kept)

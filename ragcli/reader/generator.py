@@ -81,9 +81,9 @@ class Reader:
         contexts: Sequence[Sequence[str]],
         max_answer_tokens: int = ANSWER_TOKENS,
     ) -> Iterator[tuple[int, Generation, AnsweredMemory]]:
-        """Yield number, generation and reading of each question that has a readable context.
+        """Yield number, generation and memory of each question that has a readable context.
 
-        In no certain order; a reading holds the question's memory, so do not keep many of them.
+        In no certain order; memories are large, so do not keep many of them.
         """
         windows = self._windows(questions, contexts)
         readable = [n for n, found in enumerate(windows) if found]
@@ -99,30 +99,29 @@ class Reader:
                 yield n, generation, AnsweredMemory(self.network, own, windows[n], raw.token_ids)
 
     def reread(
-        self, reading: AnsweredMemory, question: str, context: int, text: str
+        self, answered: AnsweredMemory, question: str, context: int, text: str
     ) -> AnsweredMemory:
-        """Return a reading in which one context has another ``text``, the others unchanged."""
-        return reading.reread(
+        """Return a memory in which one context has another ``text``, the others unchanged."""
+        return answered.reread(
             context,
             [replace(window, context=context) for window in self._windows([question], [[text]])[0]],
         )
 
     def write(
         self,
-        reading: AnsweredMemory,
+        answered: AnsweredMemory,
         kept: Sequence[NDArray[np.bool_]],
         contexts: Sequence[str],
         max_answer_tokens: int = ANSWER_TOKENS,
     ) -> list[Generation]:
         """Answer again from parts of what was read, one generation for each mask ``(M,)``."""
-        memory = reading.memory.narrow(torch.from_numpy(np.stack(kept)))
+        memory = answered.memory.narrow(torch.from_numpy(np.stack(kept)))
         with torch.inference_mode():
-            norms = torch.stack(self.network.value_norms(reading.memory), 1)[0].numpy()
-            decoded = decode_greedily(
-                self.network, memory, self._is_continuation[memory.ids], ANSWER_TOKENS
-            )
+            norms = torch.stack(self.network.value_norms(answered.memory), 1)[0].numpy()
+            continues = self._is_continuation[memory.ids]
+            decoded = decode_greedily(self.network, memory, continues, max_answer_tokens)
         return [
-            self._generation(raw, norms, reading.memory, reading.windows, contexts)
+            self._generation(raw, norms, answered.memory, answered.windows, contexts)
             for raw in decoded
         ]
 

@@ -12,7 +12,8 @@ Shapes: B questions, T answer tokens, M memory positions, D dimension, H heads, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -57,57 +58,34 @@ class Memory:
 
     def of_question(self, row: int, length: int) -> Memory:
         """Return the memory of one question, ``length`` positions long, without padding."""
-        at = slice(row, row + 1)
-        return Memory(
-            self.states[at, :length],
-            self.ids[at, :length],
-            self.mask[at, :length],
-            self.copyable[at, :length],
-            self.copy_keys[at, :length],
-            tuple((keys[at, :, :length], values[at, :, :length]) for keys, values in self.cross),
-        )
+        return self._each(lambda axis, held: held[row : row + 1].narrow(axis, 0, length))
 
     def narrow(self, kept: Tensor) -> Memory:
         """Return one question's memory once for each mask ``kept (K, M)`` of what may be seen."""
-
-        def repeated(values: Tensor) -> Tensor:
-            return values.expand(len(kept), *values.shape[1:])
-
-        return Memory(
-            repeated(self.states),
-            repeated(self.ids),
-            self.mask & kept,
-            self.copyable & kept,
-            repeated(self.copy_keys),
-            tuple((repeated(keys), repeated(values)) for keys, values in self.cross),
-        )
+        repeated = self._each(lambda _, held: held.expand(len(kept), *held.shape[1:]))
+        return replace(repeated, mask=self.mask & kept, copyable=self.copyable & kept)
 
     def keep(self, kept: Tensor) -> Memory:
         """Return one question's memory without the positions that ``kept (M,)`` is false at."""
-        return Memory(
-            self.states[:, kept],
-            self.ids[:, kept],
-            self.mask[:, kept],
-            self.copyable[:, kept],
-            self.copy_keys[:, kept],
-            tuple((keys[:, :, kept], values[:, :, kept]) for keys, values in self.cross),
-        )
+        positions = kept.nonzero().squeeze(1)
+        return self._each(lambda axis, held: held.index_select(axis, positions))
 
     def join(self, other: Memory) -> Memory:
         """Put the memory of the same question's further windows behind this one."""
-        return Memory(
-            torch.cat((self.states, other.states), 1),
-            torch.cat((self.ids, other.ids), 1),
-            torch.cat((self.mask, other.mask), 1),
-            torch.cat((self.copyable, other.copyable), 1),
-            torch.cat((self.copy_keys, other.copy_keys), 1),
-            tuple(
-                (torch.cat((keys, more_keys), 2), torch.cat((values, more_values), 2))
-                for (keys, values), (more_keys, more_values) in zip(
-                    self.cross, other.cross, strict=True
-                )
-            ),
+        return self._each(lambda axis, held, more: torch.cat((held, more), axis), other)
+
+    def _each(self, change: Callable[..., Tensor], *others: Memory) -> Memory:
+        """Apply ``change(axis of the positions, tensor, its like of each of others)`` to all."""
+        memories = (self, *others)
+        plain = zip(
+            *((m.states, m.ids, m.mask, m.copyable, m.copy_keys) for m in memories), strict=True
         )
+        states, ids, mask, copyable, copy_keys = (change(1, *tensors) for tensors in plain)
+        cross = []
+        for layer in zip(*(m.cross for m in memories), strict=True):
+            keys, values = (change(2, *tensors) for tensors in zip(*layer, strict=True))
+            cross.append((keys, values))
+        return Memory(states, ids, mask, copyable, copy_keys, tuple(cross))
 
 
 @dataclass(frozen=True, slots=True)

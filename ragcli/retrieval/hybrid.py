@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -119,6 +119,7 @@ class HybridSearch:
         self._among = among
         self._vectors = self._encoder.encode_queries(queries)
         self._mean = index.mean_vector()
+        self._texts: dict[int, str] = {}
         self._states: dict[int, tuple[TokenStates, list[tuple[int, int]]]] = {}
 
     def rank(self, depth: int) -> list[tuple[Trail, Scores]]:
@@ -172,9 +173,7 @@ class HybridSearch:
         """Score the best of each ranking by late interaction; every passage is encoded once."""
         heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
         new = sorted({key for head in heads for key in head} - self._states.keys())
-        texts = {
-            p.passage_id: text_to_encode(p.title, p.passage) for p in self._index.passages(new)
-        }
+        texts = self._texts_of(new)
         new.sort(key=lambda key: len(texts[key]))  # little is padded among texts of like length
         for first in range(0, len(new), _ENCODED_TOGETHER):
             some = new[first : first + _ENCODED_TOGETHER]
@@ -202,15 +201,20 @@ class HybridSearch:
         a reader's cross-attention).
         """
         heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
-        texts = [
-            [text_to_encode(p.title, p.passage) for p in self._index.passages(head)]
-            for head in heads
-        ]
+        read = self._texts_of([key for head in heads for key in head])
+        texts = [[read[key] for key in head] for head in heads]
         shares = needed(self._reader, "a reader").attend(self._queries, texts)
         return [
             dict(zip(head, own.tolist(), strict=True))
             for head, own in zip(heads, shares, strict=True)
         ]
+
+    def _texts_of(self, keys: Sequence[int]) -> Mapping[int, str]:
+        """What the models read of passages, and of all that were asked for before."""
+        new = [key for key in dict.fromkeys(keys) if key not in self._texts]
+        for stored in self._index.passages(new):
+            self._texts[stored.passage_id] = text_to_encode(stored.title, stored.passage)
+        return self._texts
 
     @cached_property
     def _query_tokens(self) -> list[QueryTokens]:

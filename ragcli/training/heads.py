@@ -49,12 +49,12 @@ def ablate(
     """Answer each question from its contexts, and again without some of them, many times."""
     rng = np.random.default_rng(seed)
     for question, contexts in rows:
-        for _, generation, reading in reader.read([question], [contexts]):
+        for _, generation, memory in reader.read([question], [contexts]):
             kept = random_ablations(len(contexts), N_ABLATIONS, rng)
-            masks = [reading.without_contexts(np.flatnonzero(~one).tolist()) for one in kept]
+            masks = [memory.without_contexts(np.flatnonzero(~one).tolist()) for one in kept]
             masses = head_masses(generation, context_labels(generation), len(contexts))
             yield AblatedAnswer(
-                masses.reshape(-1, len(contexts)), kept, reading.log_probabilities(masks)
+                masses.reshape(-1, len(contexts)), kept, memory.log_probabilities(masks)
             )
 
 

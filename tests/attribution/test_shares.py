@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus, score_sources
-from ragcli.attribution.methods import head_masses, head_weights
+from ragcli.attribution.methods import HEAD_WEIGHTS, head_masses, head_weights
 from ragcli.attribution.shares import context_labels
 from ragcli.errors import ModelError, UsageError
+from ragcli.reader import Reader
 from ragcli.records import AnswerToken, Generation
 
 HEAD = 3
@@ -245,8 +247,10 @@ def test_long_values_weigh_more(case: Case) -> None:
     assert len(scores) == 1 or scores[0] == 0.0
 
 
-def test_every_head_has_its_weights() -> None:
+def test_every_head_of_the_shipped_reader_has_its_weights(reader: Reader) -> None:
     assert head_weights().shape == (2, 2, 12)
+    fitted_to = json.loads(HEAD_WEIGHTS.read_text("utf-8"))["reader"]
+    assert fitted_to == reader.fingerprint.revision
     generation = make_generation(["Tea grows.", "Otters swim."], 2, 0)
     one = np.zeros((2, 2, 12))
     one[0, 1, 2] = 1.0

@@ -13,7 +13,8 @@ import pytest
 from ragcli.corpus.problem import Problem
 from ragcli.engine.asking import AskOptions
 from ragcli.engine.record_file import RecordFile, read_records
-from ragcli.engine.recording import StoredRecord, ask_on_record
+from ragcli.engine.record_format import StoredRecord
+from ragcli.engine.recording import ask_on_record
 from ragcli.errors import InputError
 from ragcli.records import Question
 

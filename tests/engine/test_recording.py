@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 
 from ragcli.engine.asking import AskOptions, ask_with_basis
 from ragcli.engine.indexing import index_paths
-from ragcli.engine.recording import (
+from ragcli.engine.record_format import (
     Record,
     RecordedQuestion,
-    options_of,
     parse_record,
     record_digest,
     record_line,
-    record_of,
 )
+from ragcli.engine.recording import options_of, record_of
 from ragcli.errors import InputError
 from ragcli.reader.confidence import CALIBRATION
 from ragcli.records import Question

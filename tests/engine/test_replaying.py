@@ -15,14 +15,14 @@ from ragcli.engine.differences import (
     same_but_for_ties,
 )
 from ragcli.engine.indexing import index_paths
-from ragcli.engine.recording import (
+from ragcli.engine.record_format import (
     Record,
     RecordedModel,
     StoredRecord,
     parse_record,
     record_line,
-    record_of,
 )
+from ragcli.engine.recording import record_of
 from ragcli.engine.replaying import Replay, replay
 from ragcli.errors import IndexMissingError
 from ragcli.records import Question, ScoredPassage

@@ -24,10 +24,10 @@ def _decide(generation: Generation) -> str | None:
 def _verify(
     reader: Reader, contexts: list[str], owed: dict[str, object] | None = None
 ) -> Verification | None:
-    ((_, generation, reading),) = reader.read([WHO], [contexts])
+    ((_, generation, memory),) = reader.read([WHO], [contexts])
     assert generation.text == "Anna Berg"
     attribution: Attribution = replace(attribute(generation, contexts), **(owed or {}))
-    return Verifier(reader, _decide).verify(WHO, contexts, generation, reading, attribution)
+    return Verifier(reader, _decide).verify(WHO, contexts, generation, memory, attribution)
 
 
 def test_an_answer_that_hangs_on_its_sentence_is_verified(reader: Reader) -> None:

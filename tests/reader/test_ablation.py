@@ -18,15 +18,15 @@ WHO = "Who leads the team?"
 
 @pytest.fixture(scope="module")
 def read(reader: Reader) -> tuple[Generation, AnsweredMemory]:
-    ((_, generation, reading),) = reader.read([WHO], [CONTEXTS])
-    return generation, reading
+    ((_, generation, memory),) = reader.read([WHO], [CONTEXTS])
+    return generation, memory
 
 
 def test_nothing_hidden_is_as_likely_as_it_was_written(
     read: tuple[Generation, AnsweredMemory],
 ) -> None:
-    generation, reading = read
-    (whole,) = reading.log_probabilities([reading.everything()])
+    generation, memory = read
+    (whole,) = memory.log_probabilities([memory.everything()])
     written = sum(token.log_probability for token in generation.tokens)
     # The end token comes to it; what was written also kept words whole.
     assert whole <= written + 1e-3
@@ -36,10 +36,10 @@ def test_nothing_hidden_is_as_likely_as_it_was_written(
 def test_a_hidden_passage_is_one_that_was_not_read(
     reader: Reader, read: tuple[Generation, AnsweredMemory]
 ) -> None:
-    _, reading = read
-    hidden = reading.log_probabilities([reading.without_contexts([0])])
+    _, memory = read
+    hidden = memory.log_probabilities([memory.without_contexts([0])])
     ((_, _, shorter),) = reader.read([WHO], [CONTEXTS[1:]])
-    assert (shorter.token_ids == reading.token_ids).all()
+    assert (shorter.token_ids == memory.token_ids).all()
     unread = shorter.log_probabilities([shorter.everything()])
     assert hidden == pytest.approx(unread, abs=0.02)
 
@@ -47,15 +47,15 @@ def test_a_hidden_passage_is_one_that_was_not_read(
 def test_without_its_evidence_an_answer_is_unlikely(
     read: tuple[Generation, AnsweredMemory],
 ) -> None:
-    _, reading = read
+    _, memory = read
     sentence = REVIEW.index("Anna")
-    whole, passage, evidence, other, nothing = reading.log_probabilities(
+    whole, passage, evidence, other, nothing = memory.log_probabilities(
         [
-            reading.everything(),
-            reading.without_contexts([1]),
-            reading.without_span(1, sentence, len(REVIEW)),
-            reading.without_span(1, 0, sentence - 1),
-            reading.without_contexts([0, 1, 2]),
+            memory.everything(),
+            memory.without_contexts([1]),
+            memory.without_span(1, sentence, len(REVIEW)),
+            memory.without_span(1, 0, sentence - 1),
+            memory.without_contexts([0, 1, 2]),
         ]
     )
     assert passage < whole - 5
@@ -65,37 +65,37 @@ def test_without_its_evidence_an_answer_is_unlikely(
 
 
 def test_many_ablations_are_each_alone(read: tuple[Generation, AnsweredMemory]) -> None:
-    _, reading = read
+    _, memory = read
     rng = np.random.default_rng(0)
     removed = [np.flatnonzero(rng.random(3) < 0.5).tolist() for _ in range(70)]
-    masks = [reading.without_contexts(some) for some in removed]
-    together = reading.log_probabilities(masks)
-    alone = [float(reading.log_probabilities([mask])[0]) for mask in masks[60:]]
+    masks = [memory.without_contexts(some) for some in removed]
+    together = memory.log_probabilities(masks)
+    alone = [float(memory.log_probabilities([mask])[0]) for mask in masks[60:]]
     assert together[60:] == pytest.approx(np.array(alone), abs=1e-3)
 
 
 def test_reading_a_passage_anew_is_reading_all_anew(
     reader: Reader, read: tuple[Generation, AnsweredMemory]
 ) -> None:
-    _, reading = read
+    _, memory = read
     shortened = REVIEW[: REVIEW.index("Anna")]
-    anew = reader.reread(reading, WHO, 1, shortened)
+    anew = reader.reread(memory, WHO, 1, shortened)
     ((_, other, all_anew),) = reader.read([WHO], [[TEA, shortened, BOILER]])
     assert other.text != "Anna Berg"
-    forced = AnsweredMemory(all_anew.network, all_anew.memory, all_anew.windows, reading.token_ids)
+    forced = AnsweredMemory(all_anew.network, all_anew.memory, all_anew.windows, memory.token_ids)
     expected = forced.log_probabilities([forced.everything()])
     assert anew.log_probabilities([anew.everything()]) == pytest.approx(expected, abs=0.05)
-    gone = reader.reread(reading, WHO, 1, "")
-    expected = reading.log_probabilities([reading.without_contexts([1])])
+    gone = reader.reread(memory, WHO, 1, "")
+    expected = memory.log_probabilities([memory.without_contexts([1])])
     assert gone.log_probabilities([gone.everything()]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_answering_again_from_a_part(
     reader: Reader, read: tuple[Generation, AnsweredMemory]
 ) -> None:
-    generation, reading = read
-    masks = [reading.everything(), reading.without_contexts([0, 2]), reading.without_contexts([1])]
-    whole, alone, without = reader.write(reading, masks, CONTEXTS)
+    generation, memory = read
+    masks = [memory.everything(), memory.without_contexts([0, 2]), memory.without_contexts([1])]
+    whole, alone, without = reader.write(memory, masks, CONTEXTS)
     assert (whole.text, alone.text) == (generation.text, generation.text)
     assert np.allclose(whole.copy, generation.copy, atol=1e-4)
     assert without.text != generation.text
