@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ragcli.corpus.sentences import sentence_spans
-from ragcli.encoder import TokenStates
 from ragcli.records import PartialScore, Scores
 from ragcli.retrieval.dense import text_to_encode
 from ragcli.retrieval.feedback import WidenedQuery, add_terms, widen
@@ -37,6 +35,7 @@ from ragcli.retrieval.terms import word_weights
 
 if TYPE_CHECKING:
     from ragcli.retrieval.models import Models
+    from ragcli.retrieval.passage_states import PassageTokens
     from ragcli.store import Index
 
 FUSED, RERANK, READER = "fused", "rerank", "reader"
@@ -51,8 +50,6 @@ WIDER_INTERACTION_WEIGHT = 0.5
 """The same after feedback, to which late interaction has added its part already."""
 READER_WEIGHT = 0.2
 """Share of the reader's attention in the score, what came before it having the rest."""
-
-_ENCODED_TOGETHER = 64  # passages; their states are then kept in half the bytes
 
 
 @dataclass(slots=True)
@@ -120,7 +117,7 @@ class HybridSearch:
         self._vectors = self._encoder.encode_queries(queries)
         self._mean = index.mean_vector()
         self._texts: dict[int, str] = {}
-        self._states: dict[int, tuple[TokenStates, list[tuple[int, int]]]] = {}
+        self._states = models.states
 
     def rank(self, depth: int) -> list[tuple[Trail, Scores]]:
         """For each query what the stages said, and the ranking of all that was found.
@@ -172,26 +169,12 @@ class HybridSearch:
     def _interact(self, ranked: Sequence[Scores]) -> list[dict[int, float]]:
         """Score the best of each ranking by late interaction; every passage is encoded once."""
         heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
-        new = sorted({key for head in heads for key in head} - self._states.keys())
-        texts = self._texts_of(new)
-        new.sort(key=lambda key: len(texts[key]))  # little is padded among texts of like length
-        for first in range(0, len(new), _ENCODED_TOGETHER):
-            some = new[first : first + _ENCODED_TOGETHER]
-            encoded = self._encoder.encode_tokens([texts[key] for key in some])
-            for key, tokens in zip(some, encoded, strict=True):
-                halved = TokenStates(tokens.states.astype(np.float16), tokens.spans)
-                self._states[key] = halved, sentence_spans(texts[key])
+        texts = self._texts_of([key for head in heads for key in head])
+        tokens = self._states.of(self._encoder, [texts[key] for head in heads for key in head])
         return [
-            {key: self._score(tokens, vector, key) for key in head}
-            for tokens, vector, head in zip(self._query_tokens, self._vectors, heads, strict=True)
+            {key: _score(query, vector, tokens[texts[key]]) for key in head}
+            for query, vector, head in zip(self._query_tokens, self._vectors, heads, strict=True)
         ]
-
-    def _score(self, tokens: QueryTokens, vector: NDArray[np.float32], key: int) -> float:
-        halved, sentences = self._states[key]
-        states = TokenStates(halved.states.astype(np.float32), halved.spans)
-        return interaction_score(
-            word_score(tokens, states), sentence_score(vector, states, sentences)
-        )
 
     def _read(self, ranked: Sequence[Scores]) -> list[dict[int, float]]:
         """Share of the reader's attention on each of the best of each ranking.
@@ -247,6 +230,13 @@ class HybridSearch:
 
     def _new_words(self, query: WidenedQuery) -> Scores:
         return score_expression(self._index, query.expression, DEPTH, self._among)
+
+
+def _score(query: QueryTokens, vector: NDArray[np.float32], passage: PassageTokens) -> float:
+    states = passage.states
+    return interaction_score(
+        word_score(query, states), sentence_score(vector, states, passage.sentences)
+    )
 
 
 def _note(trails: Sequence[Trail], name: str, ranked: Sequence[Scores]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ragcli.retrieval.passage_states import PassageStates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +31,14 @@ class PassageReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models at hand; a lexical ranking needs none, and only reranking needs the reader."""
+    """The models at hand; a lexical ranking needs none, and only reranking needs the reader.
+
+    ``states`` are what the encoder made of passages lately.
+    """
 
     encoder: Encoder | None = None
     reader: PassageReader | None = None
+    states: PassageStates = field(default_factory=PassageStates)
 
 
 def needed(model: Model | None, what: str) -> Model:
