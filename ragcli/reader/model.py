@@ -26,7 +26,8 @@ from ragcli.reader.windows import ReaderBatch
 N_SPECIAL = 8
 """Learned tokens that stand behind the WordPiece vocabulary."""
 _V = TransformerConfig().vocabulary_size
-BEGIN, END, NO_ANSWER = _V, _V + 1, _V + 2
+BEGIN, END, NO_ANSWER, BEGIN_SENTENCE = _V, _V + 1, _V + 2, _V + 3
+"""Special tokens; the two that begin an answer say in which form it is wanted."""
 MAX_ANSWER_TOKENS = 64
 
 KeysValues = tuple[Tensor, Tensor]

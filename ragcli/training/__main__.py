@@ -32,6 +32,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--rate", type=float, default=2.5e-4)
     add("--passages", type=_weights, default=(1.0,), help="weights of rows of 1,2,... passages")
     add("--no-answer", type=float, default=0.0, help="share of rows without the gold passage")
+    add("--sentences", type=float, default=0.0, help="share of rows that want a sentence")
     add("--window-tokens", type=int, default=192)
     add("--shortest-window", type=int, default=96)
     add("--dev", type=Path, help="rows on which EM and F1 are logged during training")
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mix = MixConfig(
         options.passages,
         options.no_answer,
+        options.sentences,
         options.window_tokens,
         options.shortest_window,
         options.batch_tokens,

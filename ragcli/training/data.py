@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ragcli.corpus.sentences import sentence_spans
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import normalise
-from ragcli.reader.model import BEGIN, END, NO_ANSWER
+from ragcli.reader.model import BEGIN, BEGIN_SENTENCE, END, MAX_ANSWER_TOKENS, NO_ANSWER
 from ragcli.reader.windows import (
     QUESTION_TOKENS,
     TokenisedText,
@@ -29,7 +30,11 @@ from ragcli.training.loss import TrainingBatch
 from ragcli.training.negatives import rank_passages
 
 MAX_ANSWER = 40
+MAX_SENTENCE = MAX_ANSWER_TOKENS - 1
 _NEGATIVES = 12
+
+Range = tuple[int, int]
+"""Tokens ``[start, end)`` of a passage."""
 
 
 def read_rows(file: Path) -> Iterator[dict[str, object]]:
@@ -46,14 +51,16 @@ class Example:
     """One question.
 
     ``gold`` is the number of the passage that answers it; ``occurrences`` the token ranges
-    ``[start, end)`` of its answers there, all of one answer's wording; ``answer_ids`` the tokens to
-    write when the answer does not stand in the passage (then there are no occurrences).
+    ``[start, end)`` of its answers there, all of one answer's wording; ``sentences`` those of the
+    sentence around each, ``None`` for one that is too long to be an answer; ``answer_ids`` the
+    tokens to write when the answer does not stand in the passage (then there are no occurrences).
     ``negatives`` are passages that do not hold any accepted answer, hardest first.
     """
 
     question: NDArray[np.int32]
     gold: int
-    occurrences: tuple[tuple[int, int], ...]
+    occurrences: tuple[Range, ...]
+    sentences: tuple[Range | None, ...]
     answer_ids: tuple[int, ...]
     negatives: tuple[int, ...]
 
@@ -117,11 +124,14 @@ def load_data(
         found = _locate(contexts, [passages[number[c]] for c in contexts], answers)
         if found is not None:
             at, occurrences = found
-            examples.append(Example(question, number[contexts[at]], occurrences, (), negatives))
+            gold = number[contexts[at]]
+            around = _sentences_around(contexts[at], passages[gold], occurrences)
+            examples.append(Example(question, gold, occurrences, around, (), negatives))
         elif free and len(contexts) == 1:
             ids = tokenizer.encode(answers[0], add_special_tokens=False).ids
             if len(ids) <= MAX_ANSWER:
-                examples.append(Example(question, number[contexts[0]], (), tuple(ids), negatives))
+                gold = number[contexts[0]]
+                examples.append(Example(question, gold, (), (), tuple(ids), negatives))
     return DataSet(file.name, tuple(passages), tuple(examples))
 
 
@@ -132,7 +142,7 @@ def texts_of(value: object) -> list[str]:
 
 def _locate(
     contexts: Sequence[str], passages: Sequence[TokenisedText], answers: Sequence[str]
-) -> tuple[int, tuple[tuple[int, int], ...]] | None:
+) -> tuple[int, tuple[Range, ...]] | None:
     """The first context that holds an accepted answer, and all token ranges of that answer."""
     for answer in answers:
         for at, (context, passage) in enumerate(zip(contexts, passages, strict=True)):
@@ -143,18 +153,35 @@ def _locate(
     return None
 
 
+def _sentences_around(
+    context: str, passage: TokenisedText, occurrences: Sequence[Range]
+) -> tuple[Range | None, ...]:
+    """Tokens of the sentence that each occurrence stands in, all of it.
+
+    ``None`` where it is cut by the sentence's edge, or the sentence is too long.
+    """
+    ranges = [token_range(passage.spans, *span) for span in sentence_spans(context)]
+    fitting = [r for r in ranges if r is not None and r[1] - r[0] <= MAX_SENTENCE]
+    return tuple(
+        next((r for r in fitting if r[0] <= start and end <= r[1]), None)
+        for start, end in occurrences
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class MixConfig:
     """How rows are made of examples.
 
     ``passages[n - 1]`` is the weight of rows of n passages, ``no_answer`` the share of rows from
-    which the gold passage is taken away, ``batch_tokens`` the window tokens of one step. The
+    which the gold passage is taken away, ``sentences`` the share of rows that want the sentence
+    around the answer instead of it, ``batch_tokens`` the window tokens of one step. The
     longest window is drawn for each row between ``shortest_window`` and ``window_tokens``: all
     passages of a row have the same, or their lengths would tell which one is gold.
     """
 
     passages: tuple[float, ...] = (1.0,)
     no_answer: float = 0.0
+    sentences: float = 0.0
     window_tokens: int = 192
     shortest_window: int = 96
     batch_tokens: int = 2500
@@ -162,11 +189,15 @@ class MixConfig:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a batch: windows, the gold window (-1: none), its answer's token ranges there."""
+    """One row of a batch: windows, the gold window (-1: none), its answer's token ranges there.
 
+    ``begin`` is the token that asks for the form of the answer.
+    """
+
+    begin: int
     windows: tuple[Window, ...]
     gold: int
-    occurrences: tuple[tuple[int, int], ...]
+    occurrences: tuple[Range, ...]
     answer_ids: tuple[int, ...]
     chosen: int
 
@@ -182,19 +213,23 @@ def make_row(data: DataSet, example: Example, mix: MixConfig, rng: np.random.Gen
     picked = [int(n) for n in rng.choice(pool, n_negatives, replace=False)] if n_negatives else []
     limit = int(rng.integers(mix.shortest_window, mix.window_tokens + 1))
     windows = [_cut(data, example.question, n, limit, rng) for n in picked]
-    if absent:
-        return Row(tuple(windows), -1, (), (), 0)
     chosen = int(rng.integers(len(example.occurrences))) if example.occurrences else 0
-    focus = example.occurrences[chosen] if example.occurrences else None
-    window, start = _cut_around(data, example, focus, limit, rng)
+    sentence = example.sentences[chosen] if example.sentences else None
+    wants_sentence = sentence is not None and rng.random() < mix.sentences
+    begin = BEGIN_SENTENCE if wants_sentence else BEGIN
+    if absent:
+        return Row(begin, tuple(windows), -1, (), (), 0)
+    wanted = (sentence,) if wants_sentence and sentence else example.occurrences
+    chosen = 0 if wants_sentence else chosen
+    window, start = _cut_around(data, example, wanted[chosen] if wanted else None, limit, rng)
     at = int(rng.integers(len(windows) + 1))
     windows.insert(at, window)
     shift = window.passage_start - start
     last = len(window) - 1
-    occurrences = [(s + shift, e + shift) for s, e in example.occurrences]
+    occurrences = [(s + shift, e + shift) for s, e in wanted]
     kept = tuple(o for o in occurrences if o[0] >= window.passage_start and o[1] <= last)
     chosen_at = kept.index(occurrences[chosen]) if kept else 0
-    return Row(tuple(windows), at, kept, example.answer_ids, chosen_at)
+    return Row(begin, tuple(windows), at, kept, example.answer_ids, chosen_at)
 
 
 def _cut(
@@ -214,7 +249,7 @@ def _cut(
 def _cut_around(
     data: DataSet,
     example: Example,
-    focus: tuple[int, int] | None,
+    focus: Range | None,
     tokens: int,
     rng: np.random.Generator,
 ) -> tuple[Window, int]:
@@ -222,6 +257,8 @@ def _cut_around(
     passage = data.passages[example.gold]
     length = len(passage.ids)
     room = max(tokens - len(example.question) - 3, MAX_ANSWER)
+    if focus is not None:
+        room = max(room, focus[1] - focus[0])
     low, high = 0, max(length - room, 0)
     if focus is not None:
         low, high = max(focus[1] - room, 0), min(focus[0], high)
@@ -237,6 +274,7 @@ def training_batch(rows: Sequence[Row]) -> TrainingBatch:
     length = max(len(targets) for targets, _, _ in answers)
     shape = (len(rows), length)
     inputs = torch.full(shape, BEGIN)
+    inputs[:, 0] = torch.tensor([row.begin for row in rows])
     copied = torch.full(shape, -1)
     targets = torch.full(shape, -1)
     gold = torch.zeros(*shape, reading.memory_ids.shape[1], dtype=torch.bool)

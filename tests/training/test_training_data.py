@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ragcli.encoder import minilm
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import normalise
-from ragcli.reader.model import BEGIN, END, NO_ANSWER
+from ragcli.reader.model import BEGIN, BEGIN_SENTENCE, END, NO_ANSWER
 from ragcli.training import distractors
 from ragcli.training.data import (
     DataSet,
@@ -34,7 +35,7 @@ FILLER = "The weather was mild and the garden stood in bloom for weeks. " * 12
 ROWS = [
     ("When is the review due?", "The review is due on 14 March 2025. It was 14 march 2025.",
      "14 March 2025"),
-    ("Who leads the team?", FILLER + "Anna Berg leads the team of nine." + FILLER, "anna berg"),
+    ("Who leads the team?", FILLER + "Anna Berg leads the team of nine. " + FILLER, "anna berg"),
     ("How hot is tea?", "Green tea is brewed at 80 degrees.", "80 degrees"),
     ("Who serviced the boiler?", "The boiler was serviced by Mr Holm.", "Mr Holm"),
     ("Is tea cold?", "Iced tea is served cold in summer.", "yes"),
@@ -120,6 +121,27 @@ def test_a_row_without_gold_wants_no_answer(data: DataSet) -> None:
     batch = training_batch([row])
     assert batch.targets.tolist() == [[NO_ANSWER]]
     assert not batch.gold.any()
+
+
+@given(st.integers(0, 10_000))
+def test_a_row_can_want_the_sentence_around_the_answer(data: DataSet, seed: int) -> None:
+    sentences = [
+        {"The review is due on 14 March 2025.", "It was 14 march 2025."},
+        {"Anna Berg leads the team of nine."},
+        {"Green tea is brewed at 80 degrees."},
+        {"The boiler was serviced by Mr Holm."},
+    ]
+    mix = replace(MANY, sentences=1.0)
+    rng = np.random.default_rng(seed)
+    rows = [make_row(data, example, mix, rng) for example in data.examples]
+    batch = training_batch(rows)
+    for b, expected in enumerate(sentences):
+        wanted = batch.targets[b][batch.targets[b] >= 0].tolist()
+        assert wanted[-1] == END
+        assert normalise(TOKENIZER.decode(wanted[:-1])) in map(normalise, expected)
+        assert batch.inputs[b, : len(wanted)].tolist() == [BEGIN_SENTENCE, *wanted[:-1]]
+        assert (batch.gold[b].sum(-1)[: len(wanted) - 1] == 1).all()
+    assert batch.inputs[4, 0] == BEGIN  # "yes" stands in no sentence
 
 
 @given(st.integers(0, 10_000))
