@@ -14,6 +14,7 @@ from ragcli.cli.batch import Batch
 from ragcli.cli.environment import Environment
 from ragcli.cli.exits import found_code
 from ragcli.cli.options import (
+    AnswerForm,
     AsJson,
     Conditions,
     DenseWeight,
@@ -50,6 +51,7 @@ def ask(
         str | None, typer.Argument(metavar="QUESTION", help="What you want to know.")
     ] = None,
     k: PassagesToRead = None,
+    form: AnswerForm = None,
     min_confidence: MinConfidence = None,
     attribution: Annotated[
         str | None,
@@ -126,7 +128,7 @@ def ask(
         rerank=rerank,
     )
     options = replace(
-        _options(settings, environment, context_file, heads=heads, verify=verify),
+        _options(settings, environment, context_file, form, heads=heads, verify=verify),
         ranking=ranking_of(settings, rerank=rerank, per_document=per_document, diversity=diversity),
         filters=filters_of(environment, path, condition),
     )
@@ -167,6 +169,7 @@ def _options(
     settings: Settings,
     environment: Environment,
     context_file: str | None,
+    form: str | None,
     *,
     heads: bool,
     verify: bool,
@@ -177,6 +180,7 @@ def _options(
         "k": settings.k,
         "min_confidence": settings.min_confidence,
         "method": settings.attribution,
+        "form": form,
         "encoder_name": settings.encoder,
         "context_name": "stdin" if context_file == "-" else context_file,
     }

@@ -20,6 +20,7 @@ from ragcli.cli.judged import (
     read_judged_files,
 )
 from ragcli.cli.options import (
+    AnswerForm,
     AsJson,
     DenseWeight,
     EncoderName,
@@ -83,6 +84,7 @@ def evaluate_reader(
             help="Abstain below this confidence; 0 always answers.",
         ),
     ] = None,
+    form: AnswerForm = None,
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Reader weights; by default those that come along."),
@@ -91,9 +93,10 @@ def evaluate_reader(
 ) -> None:
     """Score the reader on questions that bring their contexts.
 
-    Prints exact match and F1 in percent, as SQuAD's script defines them. A row without answers is
-    right when the reader abstains: where it finds "no answer" likelier than not or, with
-    --min-confidence, where it is less confident than that, as ask does.
+    Prints exact match and F1 in percent, as SQuAD's script defines them, and how many answers hold
+    an accepted one, which is what tells of sentences. A row without answers is right when the
+    reader abstains: where it finds "no answer" likelier than not or, with --min-confidence, where
+    it is less confident than that, as ask does.
     """
     from ragcli.engine.evaluating import evaluate_reader as measure
 
@@ -103,6 +106,7 @@ def evaluate_reader(
         limit=limit,
         seed=seed,
         min_confidence=min_confidence,
+        **({} if form is None else {"form": form}),
         weights=None if weights is None else environment.cwd / weights,
         progress=question_counter(environment),
     )

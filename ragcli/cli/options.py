@@ -117,6 +117,14 @@ MinConfidence = Annotated[
         help="Give no answer below this confidence. [env var: RAGCLI_MIN_CONFIDENCE]",
     ),
 ]
+AnswerForm = Annotated[
+    str | None,
+    typer.Option(
+        "--form",
+        metavar="FORM",
+        help="short: a few words; sentence: the sentence that holds them. [default: short]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 

@@ -17,7 +17,8 @@ from ragcli.engine.given import passages_of
 from ragcli.engine.paths import StoredPaths
 from ragcli.engine.verifying import Verifier
 from ragcli.errors import UsageError
-from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, load_calibration
+from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, shipped_calibration
+from ragcli.reader.model import SHORT, opening_of
 from ragcli.records import Answer, Attribution, Generation, Question, ScoredPassage
 from ragcli.retrieval.filters import NO_FILTERS, Filters
 from ragcli.retrieval.models import Models
@@ -40,7 +41,8 @@ BATCH_SIZE = 16
 class AskOptions:
     """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report.
 
-    With ``verify``, answers are tried without what they are owed to.
+    ``form`` is a short answer, or the sentence that holds it. With ``verify``, answers are tried
+    without what they are owed to.
     """
 
     k: int = DEFAULT_K
@@ -48,6 +50,7 @@ class AskOptions:
     ranking: Ranking = DEFAULT_RANKING
     filters: Filters = NO_FILTERS
     method: str = DEFAULT_METHOD
+    form: str = SHORT
     heads: bool = False
     verify: bool = False
     encoder_name: str | None = None
@@ -55,11 +58,12 @@ class AskOptions:
     context_name: str = "context"
 
     def __post_init__(self) -> None:
-        """Raise ``UsageError`` for a reading that does not exist."""
+        """Raise ``UsageError`` for a reading or a form that does not exist."""
         if self.method not in METHODS:
             raise UsageError(
                 f"unknown attribution {self.method!r}", f"choose one of: {', '.join(METHODS)}"
             )
+        opening_of(self.form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def ask_with_basis(
     with ExitStack() as stack:
         finder = PassageFinder(stack, folder, options)
         remaining = iter(questions)
-        calibration = load_calibration()
+        calibration = shipped_calibration(options.form)
         while batch := list(islice(remaining, BATCH_SIZE)):
             started = time.perf_counter()
             found = finder.find(batch)
@@ -118,7 +122,9 @@ def ask_with_basis(
             loaded = time.perf_counter()
             read = {
                 n: (generation, memory if options.verify else None)
-                for n, generation, memory in reader.read([q.text for q in batch], texts)
+                for n, generation, memory in reader.read(
+                    [q.text for q in batch], texts, form=options.form
+                )
             }
             timings = {
                 "retrieval": (retrieved - started) / len(batch),

@@ -12,8 +12,9 @@ from typing import TypeGuard, TypeVar
 
 from ragcli.engine.batches import open_text
 from ragcli.errors import InputError
-from ragcli.evaluation.answers import exact_match, f1
-from ragcli.reader.confidence import load_calibration
+from ragcli.evaluation.answers import exact_match, f1, holds
+from ragcli.reader.confidence import shipped_calibration
+from ragcli.reader.model import SHORT, opening_of
 
 CHUNK = 128
 """Rows read between two reports of progress."""
@@ -34,10 +35,14 @@ class ReaderRow:
 
 @dataclass(frozen=True, slots=True)
 class ReaderScore:
-    """Means over ``n`` rows: ``em`` and ``f1`` in percent; ``abstained`` counts rows."""
+    """Means over ``n`` rows in percent; ``abstained`` counts rows.
+
+    ``holds`` is how often an accepted answer stands in the answer.
+    """
 
     em: float
     f1: float
+    holds: float
     n: int
     abstained: int
     seconds: float
@@ -50,6 +55,7 @@ def evaluate_reader(
     seed: int = 0,
     min_confidence: float | None = None,
     weights: Path | None = None,
+    form: str = SHORT,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ReaderScore:
     """Score the reader on all rows of ``files``, or on a seeded sample of ``limit`` of them.
@@ -57,20 +63,23 @@ def evaluate_reader(
     An unanswerable row is right when the reader abstains, an answerable one when the text is. The
     reader abstains where it finds "no answer" likelier than not, or, with ``min_confidence``,
     where it is less confident: that is how ``ask`` decides.
-    Raises ``InputError`` for a file that is not of such rows.
+    Raises ``InputError`` for a file that is not of such rows, ``UsageError`` for an unknown
+    ``form``.
     """
     from ragcli.reader import load_reader
 
+    opening_of(form)
     rows = [row for file in files for row in read_rows(file)]
     if not rows:
         raise InputError("there are no rows to evaluate on")
     rows = sample(rows, limit, seed)
-    reader, calibration = load_reader(weights), load_calibration()
+    reader, calibration = load_reader(weights), shipped_calibration(form)
     started = time.perf_counter()
     predictions: list[str | None] = []
     for first in range(0, len(rows), CHUNK):
         part = rows[first : first + CHUNK]
-        for generation in reader.generate([r.question for r in part], [r.contexts for r in part]):
+        questions, contexts = [r.question for r in part], [r.contexts for r in part]
+        for generation in reader.generate(questions, contexts, form=form):
             sure = (
                 generation.p_no_answer <= EVEN
                 if min_confidence is None
@@ -82,6 +91,7 @@ def evaluate_reader(
     return ReaderScore(
         em=100 * sum(exact_match(p, row.answers) for p, row in pairs) / len(rows),
         f1=100 * sum(f1(p, row.answers) for p, row in pairs) / len(rows),
+        holds=100 * sum(holds(p, row.answers) for p, row in pairs) / len(rows),
         n=len(rows),
         abstained=predictions.count(None),
         seconds=time.perf_counter() - started,

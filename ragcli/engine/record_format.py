@@ -66,6 +66,7 @@ class RecordedSettings:
     context_name: str
     min_confidence: float
     attribution: str
+    form: str = "short"
 
 
 @dataclass(frozen=True, slots=True)

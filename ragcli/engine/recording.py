@@ -103,6 +103,7 @@ def settings_of(options: AskOptions) -> RecordedSettings:
         options.context_name,
         options.min_confidence,
         options.method,
+        options.form,
     )
 
 
@@ -196,6 +197,7 @@ def options_of(record: Record, folder: Path | None) -> AskOptions:
         ),
         make_filters(settings.filter, settings.path, seen_from.as_posix()),
         settings.attribution,
+        settings.form,
         seen_from=seen_from,
         context_name=settings.context_name,
     )

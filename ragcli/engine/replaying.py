@@ -29,7 +29,8 @@ from ragcli.engine.encoders import shipped_reader
 from ragcli.engine.record_format import Record, StoredRecord
 from ragcli.engine.recording import options_of
 from ragcli.errors import IndexMissingError, ModelError, RagcliError, UsageError
-from ragcli.reader.confidence import load_calibration
+from ragcli.reader.confidence import shipped_calibration
+from ragcli.reader.model import FORMS
 from ragcli.records import Question, ScoredPassage
 
 
@@ -116,7 +117,6 @@ class _Replayer:
         self._stack = stack
         self._folder = folder
         self._reader = shipped_reader()
-        self._calibration = load_calibration()
         self._finders: dict[object, PassageFinder | RagcliError] = {}
 
     def replay(self, batch: Sequence[StoredRecord]) -> Iterator[Replay]:
@@ -179,13 +179,17 @@ class _Replayer:
         keys: Sequence[Sequence[PassageKey]],
     ) -> list[Rereading]:
         """Read each plan's question in ``texts``, whose passages go by ``keys`` in comparisons."""
-        generations = self._reader.generate([plan.question.text for plan in plans], texts)
-        rereadings = []
-        for plan, own, own_keys, generation in zip(plans, texts, keys, generations, strict=True):
-            reading = Reading.of(generation, own, self._calibration, plan.options)
-            differences = reading_differences(plan.record, reading, own_keys)
-            rereadings.append(Rereading(reading.text, reading.confidence, differences))
-        return rereadings
+        rereadings: dict[int, Rereading] = {}
+        for form in FORMS:
+            some = [n for n, plan in enumerate(plans) if plan.options.form == form]
+            questions, contexts = [plans[n].question.text for n in some], [texts[n] for n in some]
+            generations = self._reader.generate(questions, contexts, form=form)
+            for n, generation in zip(some, generations, strict=True):
+                options = plans[n].options
+                reading = Reading.of(generation, texts[n], shipped_calibration(form), options)
+                differences = reading_differences(plans[n].record, reading, keys[n])
+                rereadings[n] = Rereading(reading.text, reading.confidence, differences)
+        return [rereadings[n] for n in range(len(plans))]
 
     def _reread_present(
         self,
@@ -218,7 +222,7 @@ class _Replayer:
         models = model_differences(
             plan.record.models,
             self._reader,
-            self._calibration,
+            shipped_calibration(plan.options.form),
             tell_arithmetic=bool(recorded.differences),
         )
         differences = (*_damage(plan.stored), *models, *finding.differences, *decisive.differences)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -20,8 +20,8 @@ def decode(kind: type[Decoded], value: object, name: str) -> Decoded:
     """Make an instance of the dataclass ``kind`` of a JSON object; ``name`` is its own in messages.
 
     Fields may be texts, numbers, truth values, ``None``, other such dataclasses, and tuples and
-    mappings of these; keys that are no fields are passed over. Raises ``InputError`` for a missing
-    key and a value of another type.
+    mappings of these; keys that are no fields are passed over, and a field with a default need not
+    be there. Raises ``InputError`` for a missing key and a value of another type.
     """
     decoded: Decoded = _decode(kind, value, name)
     return decoded
@@ -47,13 +47,14 @@ def _decode(kind: Any, value: Any, name: str) -> Any:  # noqa: ANN401
 def _decode_object(kind: Any, value: object, name: str) -> Any:  # noqa: ANN401
     held: Mapping[str, object] = _expect(value, dict, "an object", name)
     hints = _hints(kind)
-    missing = [field.name for field in fields(kind) if field.name not in held]
+    missing = [f.name for f in fields(kind) if f.name not in held and f.default is MISSING]
     if missing:
         raise InputError(f"{name} lacks {', '.join(missing)}")
     return kind(
         **{
             field.name: _decode(hints[field.name], held[field.name], f"{name}.{field.name}")
             for field in fields(kind)
+            if field.name in held
         }
     )
 

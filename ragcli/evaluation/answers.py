@@ -27,6 +27,14 @@ def exact_match(prediction: str | None, answers: Sequence[str]) -> float:
     return float(any(normalise(prediction) == normalise(answer) for answer in answers))
 
 
+def holds(prediction: str | None, answers: Sequence[str]) -> float:
+    """1.0 when an accepted answer stands in the prediction, as whole words."""
+    if prediction is None or not answers:
+        return float(prediction is None and not answers)
+    text = f" {normalise(prediction)} "
+    return float(any(f" {normalise(answer)} " in text for answer in answers))
+
+
 def f1(prediction: str | None, answers: Sequence[str]) -> float:
     """Harmonic mean of token precision and recall against the closest accepted answer, [0, 1]."""
     if prediction is None or not answers:

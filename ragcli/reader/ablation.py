@@ -33,7 +33,7 @@ class AnsweredMemory:
     """One question's memory with the answer that was written from it.
 
     ``memory`` is of this one question and its ``windows``; ``token_ids`` are the answer's, without
-    the end token.
+    the end token, and ``opening`` is the token that asked for its form.
     """
 
     def __init__(
@@ -42,11 +42,13 @@ class AnsweredMemory:
         memory: Memory,
         windows: Sequence[Window],
         token_ids: NDArray[np.int64],
+        opening: int = BEGIN,
     ) -> None:
         self.network = network
         self.memory = memory
         self.windows = tuple(windows)
         self.token_ids = token_ids
+        self.opening = opening
         lengths = [len(window) for window in windows]
         self._contexts = np.repeat([window.context for window in windows], lengths)
         self._spans = np.vstack([_NO_SPANS, *(window.spans for window in windows)])
@@ -78,7 +80,8 @@ class AnsweredMemory:
         if windows:
             with torch.inference_mode():
                 memory = memory.join(self.network.encode(collate([windows])))
-        return AnsweredMemory(self.network, memory, [*others, *windows], self.token_ids)
+        together = [*others, *windows]
+        return AnsweredMemory(self.network, memory, together, self.token_ids, self.opening)
 
     def log_probabilities(self, kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
         """Natural log-probability ``(K,)`` of the whole answer, its end included, for each mask.
@@ -93,25 +96,21 @@ class AnsweredMemory:
         for first in range(0, len(readable), _TOGETHER):
             some = readable[first : first + _TOGETHER]
             with torch.inference_mode():
-                found = _force(self.network, self.memory, self.token_ids, masks[some])
+                found = _force(self, masks[some])
             likelihoods[some] = np.maximum(found, LEAST)
         return likelihoods
 
 
-def _force(
-    network: FusionInDecoder,
-    memory: Memory,
-    answer: NDArray[np.int64],
-    kept: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Make the decoder write ``answer (T,)`` under each mask ``(K, M)``; log-probabilities."""
-    narrowed = memory.narrow(torch.from_numpy(kept))
+def _force(answered: AnsweredMemory, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Make the decoder write the answer under each mask ``(K, M)``; log-probabilities ``(K,)``."""
+    network = answered.network
+    narrowed = answered.memory.narrow(torch.from_numpy(kept))
     n_masks = len(kept)
-    token_ids = torch.full((n_masks,), BEGIN)
+    token_ids = torch.full((n_masks,), answered.opening)
     sources = torch.full((n_masks,), -1)
     total = torch.zeros(n_masks, dtype=torch.float64)
     past: tuple[KeysValues, ...] | None = None
-    for wanted in [*answer.tolist(), END]:
+    for wanted in [*answered.token_ids.tolist(), END]:
         output = network.decode(narrowed, token_ids[:, None], sources[:, None], past)
         past = output.past
         gate = output.gate_logits[:, -1:].sigmoid()

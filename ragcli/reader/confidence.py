@@ -10,12 +10,19 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from ragcli.errors import ModelError
+from ragcli.reader.model import SENTENCE, SHORT
 from ragcli.records import Generation
 
-CALIBRATION = Path(__file__).parent / "weights" / "calibration.json"
+_WEIGHTS = Path(__file__).parent / "weights"
+CALIBRATIONS = {
+    SHORT: _WEIGHTS / "calibration.json",
+    SENTENCE: _WEIGHTS / "calibration-sentence.json",
+}
+"""The coefficients for each form of an answer."""
 DEFAULT_MIN_CONFIDENCE = 0.2
 """Least confidence of an answer that is given; the model card has what it costs and saves."""
 _LEAST = 1e-6
@@ -68,7 +75,13 @@ class Calibration:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-def load_calibration(file: Path = CALIBRATION) -> Calibration:
+@cache
+def shipped_calibration(form: str = SHORT) -> Calibration:
+    """Read the coefficients for answers of a form once a process; raises ``ModelError``."""
+    return load_calibration(CALIBRATIONS[form])
+
+
+def load_calibration(file: Path = CALIBRATIONS[SHORT]) -> Calibration:
     """Read coefficients; raises ``ModelError`` when they are missing or cannot be meant."""
     try:
         return Calibration(**json.loads(file.read_text(encoding="utf-8")))

@@ -72,14 +72,19 @@ def begin(reader: FusionInDecoder, memory: Memory) -> DecoderOutput:
 
 
 def decode_greedily(
-    reader: FusionInDecoder, memory: Memory, continues: Tensor, max_answer_tokens: int
+    reader: FusionInDecoder,
+    memory: Memory,
+    continues: Tensor,
+    max_answer_tokens: int,
+    opening: int = BEGIN,
 ) -> list[Decoded]:
     """Write an answer of at most ``max_answer_tokens`` for every question of a memory.
 
-    ``continues (B, M)`` is true at memory positions inside a word, behind its first token.
+    ``continues (B, M)`` is true at memory positions inside a word, behind its first token;
+    ``opening`` is the token that asks for the form of the answer.
     """
     n_questions = memory.states.shape[0]
-    token_ids = torch.full((n_questions,), BEGIN)
+    token_ids = torch.full((n_questions,), opening)
     sources = torch.full((n_questions,), -1)
     finished = torch.zeros(n_questions, dtype=torch.bool)
     taken = torch.zeros_like(memory.copyable)

@@ -17,15 +17,13 @@ from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
 from ragcli.reader.ablation import AnsweredMemory
 from ragcli.reader.decoding import Decoded, begin, decode_greedily
-from ragcli.reader.model import FusionInDecoder, Memory
+from ragcli.reader.model import MAX_ANSWER_TOKENS, SHORT, FusionInDecoder, Memory, opening_of
 from ragcli.reader.windows import Window, collate, split_windows, tokenise
 from ragcli.records import AnswerToken, Generation
 
 WEIGHTS = Path(__file__).parent / "weights" / "reader.safetensors"
 BATCH_TOKENS = 8192
 """Window tokens read at once."""
-ANSWER_TOKENS = 48
-"""Most tokens of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +63,15 @@ class Reader:
         self,
         questions: Sequence[str],
         contexts: Sequence[Sequence[str]],
-        max_answer_tokens: int = ANSWER_TOKENS,
+        max_answer_tokens: int = MAX_ANSWER_TOKENS,
+        form: str = SHORT,
     ) -> list[Generation]:
         """Answer each question from its own contexts; results stand in the order of questions.
 
-        A question without any readable context gets the empty answer with ``p_no_answer`` 1.
+        ``form`` is a short answer, or the sentence that holds it. A question without any readable
+        context gets the empty answer with ``p_no_answer`` 1.
         """
-        read = self.read(questions, contexts, max_answer_tokens)
+        read = self.read(questions, contexts, max_answer_tokens, form)
         found = {n: generation for n, generation, _ in read}
         return [found.get(n) or Generation.empty() for n in range(len(questions))]
 
@@ -79,12 +79,14 @@ class Reader:
         self,
         questions: Sequence[str],
         contexts: Sequence[Sequence[str]],
-        max_answer_tokens: int = ANSWER_TOKENS,
+        max_answer_tokens: int = MAX_ANSWER_TOKENS,
+        form: str = SHORT,
     ) -> Iterator[tuple[int, Generation, AnsweredMemory]]:
         """Yield number, generation and memory of each question that has a readable context.
 
         In no certain order; memories are large, so do not keep many of them.
         """
+        opening = opening_of(form)
         windows = self._windows(questions, contexts)
         readable = [n for n, found in enumerate(windows) if found]
         for batch in _batches(readable, windows):
@@ -92,11 +94,14 @@ class Reader:
                 memory = self.network.encode(collate([windows[n] for n in batch]))
                 norms = torch.stack(self.network.value_norms(memory), 1).numpy()
                 continues = self._is_continuation[memory.ids]
-                decoded = decode_greedily(self.network, memory, continues, max_answer_tokens)
+                decoded = decode_greedily(
+                    self.network, memory, continues, max_answer_tokens, opening
+                )
             for row, (n, raw) in enumerate(zip(batch, decoded, strict=True)):
                 own = memory.of_question(row, sum(map(len, windows[n])))
                 generation = self._generation(raw, norms[row], own, windows[n], contexts[n])
-                yield n, generation, AnsweredMemory(self.network, own, windows[n], raw.token_ids)
+                answered = AnsweredMemory(self.network, own, windows[n], raw.token_ids, opening)
+                yield n, generation, answered
 
     def reread(
         self, answered: AnsweredMemory, question: str, context: int, text: str
@@ -112,14 +117,16 @@ class Reader:
         answered: AnsweredMemory,
         kept: Sequence[NDArray[np.bool_]],
         contexts: Sequence[str],
-        max_answer_tokens: int = ANSWER_TOKENS,
+        max_answer_tokens: int = MAX_ANSWER_TOKENS,
     ) -> list[Generation]:
         """Answer again from parts of what was read, one generation for each mask ``(M,)``."""
         memory = answered.memory.narrow(torch.from_numpy(np.stack(kept)))
         with torch.inference_mode():
             norms = torch.stack(self.network.value_norms(answered.memory), 1)[0].numpy()
             continues = self._is_continuation[memory.ids]
-            decoded = decode_greedily(self.network, memory, continues, max_answer_tokens)
+            decoded = decode_greedily(
+                self.network, memory, continues, max_answer_tokens, answered.opening
+            )
         return [
             self._generation(raw, norms, answered.memory, answered.windows, contexts)
             for raw in decoded

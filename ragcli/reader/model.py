@@ -21,14 +21,25 @@ from torch.nn import functional
 
 from ragcli.encoder.attention import MultiHeadAttention, causal_mask
 from ragcli.encoder.transformer import FeedForward, TransformerConfig, TransformerEncoder
+from ragcli.errors import UsageError
 from ragcli.reader.windows import ReaderBatch
 
 N_SPECIAL = 8
 """Learned tokens that stand behind the WordPiece vocabulary."""
 _V = TransformerConfig().vocabulary_size
 BEGIN, END, NO_ANSWER, BEGIN_SENTENCE = _V, _V + 1, _V + 2, _V + 3
-"""Special tokens; the two that begin an answer say in which form it is wanted."""
+SHORT, SENTENCE = "short", "sentence"
+FORMS = {SHORT: BEGIN, SENTENCE: BEGIN_SENTENCE}
+"""Forms of an answer, each with the token that asks for it where the answer begins."""
 MAX_ANSWER_TOKENS = 64
+
+
+def opening_of(form: str) -> int:
+    """Return the token that asks for a form; raises ``UsageError`` for an unknown one."""
+    if form not in FORMS:
+        raise UsageError(f"unknown form {form!r}", f"choose one of: {', '.join(FORMS)}")
+    return FORMS[form]
+
 
 KeysValues = tuple[Tensor, Tensor]
 

@@ -11,12 +11,14 @@ DIGITS = 6
 
 
 class Score(Protocol):
-    """What ``eval reader`` measured: ``em`` and ``f1`` in percent, ``seconds`` of reading."""
+    """What ``eval reader`` measured: means in percent, ``seconds`` of reading."""
 
     @property
     def em(self) -> float: ...  # noqa: D102
     @property
     def f1(self) -> float: ...  # noqa: D102
+    @property
+    def holds(self) -> float: ...  # noqa: D102
     @property
     def n(self) -> int: ...  # noqa: D102
     @property
@@ -28,7 +30,7 @@ class Score(Protocol):
 def score_line(score: Score) -> str:
     """Return one line for a person."""
     return (
-        f"EM {score.em:.1f}  F1 {score.f1:.1f}  ({score.n} questions, "
+        f"EM {score.em:.1f}  F1 {score.f1:.1f}  holds {score.holds:.1f}  ({score.n} questions, "
         f"{score.abstained} abstained, {score.seconds:.0f} s)"
     )
 
@@ -39,6 +41,7 @@ def score_json(score: Score) -> str:
         {
             "em": round(score.em, 2),
             "f1": round(score.f1, 2),
+            "holds": round(score.holds, 2),
             "n": score.n,
             "abstained": score.abstained,
             "seconds": round(score.seconds, 3),

@@ -1,6 +1,7 @@
 """``python -m ragcli.training.calibration``: fit how confidence follows from the reader's figures.
 
-Rows with an accepted answer count as right when F1 is at least 0.5, rows without never. Prints the
+Rows with an accepted answer count as right when F1 is at least 0.5, or when a sentence was wanted
+and holds an accepted answer; rows without never. Prints the
 expected calibration error of a held-out half, and for several thresholds how often the reader
 abstains where it should and where it should not.
 """
@@ -16,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ragcli.evaluation.answers import f1
+from ragcli.evaluation.answers import f1, holds
 from ragcli.evaluation.calibration import expected_calibration_error
 from ragcli.reader import load_reader
-from ragcli.reader.confidence import CALIBRATION, Calibration, features
+from ragcli.reader.confidence import CALIBRATIONS, Calibration, features
+from ragcli.reader.model import FORMS, SHORT
 from ragcli.training.data import read_rows, texts_of
 
 RIGHT = 0.5
@@ -38,6 +40,10 @@ def fit(inputs: NDArray[np.float64], right: NDArray[np.float64]) -> Calibration:
         curvature = (x * (p * (1 - p))[:, None]).T @ x + _RIDGE * np.eye(len(w))
         w -= np.linalg.solve(curvature, gradient)
     return Calibration(*(round(float(value), 4) for value in w))
+
+
+def _is_right(text: str, accepted: Sequence[str]) -> bool:
+    return f1(text, accepted) >= RIGHT
 
 
 def threshold_report(
@@ -71,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("rows", nargs="+", type=Path, help="JSON lines, plain or .gz")
     parser.add_argument("--limit", type=int, default=500, help="rows of each file")
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--output", type=Path, default=CALIBRATION)
+    parser.add_argument("--form", choices=list(FORMS), default=SHORT)
+    parser.add_argument("--output", type=Path, help="default: where ragcli looks for it")
     options = parser.parse_args(arguments)
     rows = []
     for file in options.rows:
@@ -79,13 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += random.Random(0).sample(own, min(options.limit, len(own)))
     random.Random(1).shuffle(rows)
     generations = load_reader(options.weights).generate(
-        [str(row["question"]) for row in rows], [texts_of(row["contexts"]) for row in rows]
+        [str(row["question"]) for row in rows],
+        [texts_of(row["contexts"]) for row in rows],
+        form=options.form,
     )
+    is_right = _is_right if options.form == SHORT else holds
     answers = [texts_of(row["answers"]) for row in rows]
     inputs = np.array([features(generation) for generation in generations])
     right = np.array(
         [
-            float(bool(accepted) and f1(generation.text, accepted) >= RIGHT)
+            float(bool(accepted) and is_right(generation.text, accepted))
             for generation, accepted in zip(generations, answers, strict=True)
         ]
     )
@@ -95,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     error = expected_calibration_error(confidences, right[half:])
     answerable = np.array([bool(accepted) for accepted in answers[half:]])
     report = threshold_report(confidences, right[half:], answerable)
-    fit(inputs, right).save(options.output)
+    fit(inputs, right).save(options.output or CALIBRATIONS[options.form])
     sys.stdout.write("\n".join([f"expected calibration error {error:.3f}", *report]) + "\n")
     return 0
 

@@ -22,7 +22,7 @@ from ragcli.engine.record_format import (
 )
 from ragcli.engine.recording import options_of, record_of
 from ragcli.errors import InputError
-from ragcli.reader.confidence import CALIBRATION
+from ragcli.reader.confidence import CALIBRATIONS
 from ragcli.records import Question
 from ragcli.retrieval.filters import make_filters
 from ragcli.retrieval.ranking import Ranking
@@ -61,7 +61,9 @@ def test_a_record_holds_what_the_answer_rests_on(record: Record) -> None:
 
 
 def test_the_calibration_goes_by_the_digest_of_its_file(record: Record) -> None:
-    assert record.models.calibration == hashlib.sha256(CALIBRATION.read_bytes()).hexdigest()
+    assert (
+        record.models.calibration == hashlib.sha256(CALIBRATIONS["short"].read_bytes()).hexdigest()
+    )
 
 
 @given(text=st.text(st.characters(codec=None, exclude_categories=())))

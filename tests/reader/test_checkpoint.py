@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from ragcli.errors import ModelError
 from ragcli.reader import checkpoint, load_reader
-from ragcli.reader.confidence import CALIBRATION, Calibration, load_calibration
+from ragcli.reader.confidence import CALIBRATIONS, Calibration, load_calibration
 from ragcli.reader.model import ReaderConfig
 
 SMALL = ReaderConfig(n_decoder_layers=1, frozen_layers=6)
@@ -75,7 +75,7 @@ def test_calibration_is_written_and_read(tmp_path: Path) -> None:
     calibration = Calibration(1.0, 0.5, 2.0, 0.25)
     calibration.save(tmp_path / "calibration.json")
     assert load_calibration(tmp_path / "calibration.json") == calibration
-    assert load_calibration() == load_calibration(CALIBRATION)
+    assert load_calibration() == load_calibration(CALIBRATIONS["short"])
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"bias": 1}', '{"unknown": 1}', "\xff"])
