@@ -27,6 +27,8 @@ HEAD_WEIGHTS = Path(__file__).parent / "head_weights.json"
 _LEAST = 1e-9
 """Least probability that is told from 0."""
 _SMALLEST = 1e-30
+_FAINT = 0.1
+"""Attention on the answer's own tokens below which more or less of it hardly matters."""
 
 
 def copy_distribution(generation: Generation, labels: Labels, n_sources: int) -> Scores:
@@ -91,28 +93,35 @@ def first_token_scores(generation: Generation, labels: Labels, n_sources: int) -
 
 
 def learned_heads(generation: Generation, labels: Labels, n_sources: int) -> Scores:
-    """Attention of every head, weighted by what ablations of this reader said of it.
+    """What every head would lose without each source, weighted by what ablations said of the heads.
 
-    After AT2 (Cohen-Wang et al. 2025, https://arxiv.org/abs/2504.13752); a head has one weight for
-    all its attention and one for that on the answer's own tokens. ``training.heads`` fits them.
+    After AT2 (Cohen-Wang et al. 2025, https://arxiv.org/abs/2504.13752), which weights the heads'
+    attention itself; ``training.heads`` fits the weights, one a head.
     """
-    masses = head_masses(generation, labels, n_sources)
-    return np.tensordot(head_weights(), masses, axes=3)
+    return np.tensordot(head_weights(), head_effects(generation, labels, n_sources), axes=2)
 
 
-def head_masses(generation: Generation, labels: Labels, n_sources: int) -> Scores:
-    """Attention of each head on each source, mean over answer tokens ``(2, layers, heads, S)``.
+def head_effects(generation: Generation, labels: Labels, n_sources: int) -> Scores:
+    """What each head's attention to the answer's own tokens loses without a source.
 
-    First all of it, then that on places that hold the answer token itself.
+    ``(layers, heads, S)``. Without a source, a head's attention is scaled up over all else, like
+    the copy distribution in ``copy_effect``; the loss is that of its logarithm, damped below
+    ``_FAINT``, summed over the answer's tokens.
     """
     attention = generation.cross_attention
-    both = attention, np.where(generation.matching, attention, 0.0)
-    return np.stack([by_source(one, labels, n_sources).mean(axis=2) for one in both])
+    held = np.where(generation.matching, attention, 0.0)
+    match = held.sum(axis=(-2, -1), dtype=np.float64)[..., None]
+    mass_left, match_left = (
+        by_source(w, labels, n_sources, others=True) for w in (attention, held)
+    )
+    without = match_left / np.maximum(mass_left, _SMALLEST)
+    effects: Scores = (np.log(match + _FAINT) - np.log(without + _FAINT)).sum(axis=2)
+    return effects
 
 
 @cache
 def head_weights(file: Path = HEAD_WEIGHTS) -> Scores:
-    """Read the learned weights ``(2, layers, heads)``; raises ``ModelError``."""
+    """Read the learned weights ``(layers, heads)``; raises ``ModelError``."""
     try:
         return np.array(json.loads(file.read_text(encoding="utf-8"))["weights"], dtype=np.float64)
     except (OSError, ValueError, TypeError, KeyError) as error:

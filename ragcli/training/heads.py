@@ -1,8 +1,8 @@
-"""``python -m ragcli.training.heads``: fit what each cross-attention head's attention is worth.
+"""``python -m ragcli.training.heads``: fit what each cross-attention head is worth.
 
 After AT2 (Cohen-Wang et al. 2025, https://arxiv.org/abs/2504.13752): passages are taken away at
-random, and one linear model over all questions explains the answers' log-probabilities by the
-attention that the heads pay to the passages that stayed. Writes
+random, and one linear model over all questions explains the answers' log-probabilities by what
+the heads' attention would lose without each of the passages that stayed. Writes
 ``ragcli/attribution/head_weights.json``.
 """
 
@@ -18,27 +18,27 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from ragcli.attribution.ablations import random_ablations
-from ragcli.attribution.methods import HEAD_WEIGHTS, head_masses
+from ragcli.attribution.methods import HEAD_WEIGHTS, head_effects
 from ragcli.attribution.shares import context_labels
 from ragcli.reader import Reader, load_reader
 from ragcli.training.data import read_rows, texts_of
 
 N_ABLATIONS = 32
-RIDGE = 1.0
 _STEADY = 1e-3
 """Least deviation of a question's outcomes, in nats, from which something can be learned."""
 
 
 @dataclass(frozen=True, slots=True)
 class AblatedAnswer:
-    """Attention and outcomes of one answer.
+    """What the heads say of one answer's sources, and what became of it without some of them.
 
-    ``masses (n_features, S)``, ``kept (K, S)``, ``outcomes (K,)`` log-probabilities (natural).
+    ``effects (n_heads, S)``, ``kept (K, S)``, ``outcomes (K,)`` log-probabilities (natural).
     """
 
-    masses: NDArray[np.float64]
+    effects: NDArray[np.float64]
     kept: NDArray[np.bool_]
     outcomes: NDArray[np.float64]
 
@@ -52,28 +52,27 @@ def ablate(
         for _, generation, memory in reader.read([question], [contexts]):
             kept = random_ablations(len(contexts), N_ABLATIONS, rng)
             masks = [memory.without_contexts(np.flatnonzero(~one).tolist()) for one in kept]
-            masses = head_masses(generation, context_labels(generation), len(contexts))
+            effects = head_effects(generation, context_labels(generation), len(contexts))
             yield AblatedAnswer(
-                masses.reshape(-1, len(contexts)), kept, memory.log_probabilities(masks)
+                effects.reshape(-1, len(contexts)), kept, memory.log_probabilities(masks)
             )
 
 
-def fit(answers: Sequence[AblatedAnswer], ridge: float = RIDGE) -> NDArray[np.float64]:
-    """Weights ``(n_features,)`` by ridge regression; each question counts the same.
+def fit(answers: Sequence[AblatedAnswer]) -> NDArray[np.float64]:
+    """Weights ``(n_heads,)``, none below 0, by least squares; each question counts the same.
 
     A question's outcomes are brought to mean 0 and deviation 1; where all are alike, it is left
-    out.
+    out. That no head can count against another leaves only a few with any weight.
     """
     inputs, outputs = [], []
     for answer in answers:
         deviation = float(answer.outcomes.std())
         if deviation < _STEADY:
             continue
-        sums = answer.kept @ answer.masses.T
+        sums = answer.kept @ answer.effects.T
         inputs.append(sums - sums.mean(axis=0))
         outputs.append((answer.outcomes - answer.outcomes.mean()) / deviation)
-    x, y = np.vstack(inputs), np.concatenate(outputs)
-    weights: NDArray[np.float64] = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
+    weights: NDArray[np.float64] = nnls(np.vstack(inputs), np.concatenate(outputs))[0]
     return weights
 
 
@@ -95,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if len(answers) % 20 == 0:
             sys.stderr.write(f"{len(answers)} answers\n")
     config = reader.network.config
-    shape = (2, config.n_decoder_layers, config.encoder.n_heads)
+    shape = (config.n_decoder_layers, config.encoder.n_heads)
     weights = fit(answers).reshape(shape).round(4).tolist()
     fitted = {"reader": reader.fingerprint.revision, "answers": len(answers), "weights": weights}
     options.output.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus, score_sources
-from ragcli.attribution.methods import HEAD_WEIGHTS, head_masses, head_weights
+from ragcli.attribution.methods import HEAD_WEIGHTS, head_effects, head_weights
 from ragcli.attribution.shares import context_labels
 from ragcli.errors import ModelError, UsageError
 from ragcli.reader import Reader
@@ -247,21 +248,28 @@ def test_long_values_weigh_more(case: Case) -> None:
     assert len(scores) == 1 or scores[0] == 0.0
 
 
-def test_every_head_of_the_shipped_reader_has_its_weights(reader: Reader) -> None:
-    assert head_weights().shape == (2, 2, 12)
+def test_every_head_of_the_shipped_reader_has_its_weight(reader: Reader) -> None:
+    assert head_weights().shape == (2, 12)
     fitted_to = json.loads(HEAD_WEIGHTS.read_text("utf-8"))["reader"]
     assert fitted_to == reader.fingerprint.revision
-    generation = make_generation(["Tea grows.", "Otters swim."], 2, 0)
-    one = np.zeros((2, 2, 12))
-    one[0, 1, 2] = 1.0
-    masses = head_masses(generation, context_labels(generation), 2)
-    expected = [
-        generation.cross_attention[1, 2][:, w]
-        .mean(axis=0)[generation.token_spans[w, :, 0] >= 0]
-        .sum()
-        for w in (0, 1)
-    ]
-    assert np.tensordot(one, masses, axes=3) == pytest.approx(np.array(expected), abs=1e-5)
+
+
+@given(cases())
+def test_a_head_loses_what_its_attention_without_a_source_would_not_hold(case: Case) -> None:
+    """Each head's attention is taken from a source and brought back to a sum of 1, by hand."""
+    generation = case.generation
+    labels, n_sources = context_labels(generation), len(case.contexts)
+    effects = head_effects(generation, labels, n_sources)
+    layers, heads = generation.cross_attention.shape[:2]
+    assert effects.shape == (layers, heads, n_sources)
+    for layer, head, source in np.ndindex(layers, heads, n_sources):
+        lost = 0.0
+        for token, weights in enumerate(generation.cross_attention[layer, head].astype(float)):
+            left = np.where(labels == source, 0.0, weights)
+            left = left / max(left.sum(), 1e-30)
+            own = generation.matching[token]
+            lost += math.log(weights[own].sum() + 0.1) - math.log(left[own].sum() + 0.1)
+        assert effects[layer, head, source] == pytest.approx(lost, abs=1e-6)
 
 
 def test_damaged_head_weights_are_named(tmp_path: Path) -> None:
