@@ -65,9 +65,9 @@ class _Step:
     pre_softmax: Tensor
 
 
-def begin(reader: FusionInDecoder, memory: Memory) -> DecoderOutput:
-    """Run the decoder over the begin token alone, where every answer starts."""
-    token_ids = torch.full((memory.states.shape[0], 1), BEGIN)
+def begin(reader: FusionInDecoder, memory: Memory, opening: int) -> DecoderOutput:
+    """Run the decoder over the ``opening`` token alone, where every answer of that form starts."""
+    token_ids = torch.full((memory.states.shape[0], 1), opening)
     return reader.decode(memory, token_ids, torch.full_like(token_ids, -1))
 
 

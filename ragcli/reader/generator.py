@@ -17,7 +17,14 @@ from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
 from ragcli.reader.ablation import AnsweredMemory
 from ragcli.reader.decoding import Decoded, begin, decode_greedily
-from ragcli.reader.model import MAX_ANSWER_TOKENS, SHORT, FusionInDecoder, Memory, opening_of
+from ragcli.reader.model import (
+    BEGIN_SENTENCE,
+    MAX_ANSWER_TOKENS,
+    SHORT,
+    FusionInDecoder,
+    Memory,
+    opening_of,
+)
 from ragcli.reader.windows import Window, collate, split_windows, tokenise
 from ragcli.records import AnswerToken, Generation
 
@@ -137,15 +144,16 @@ class Reader:
     ) -> list[NDArray[np.float32]]:
         """For each question the share of each of its contexts, ``(n_contexts,)``, without answer.
 
-        It is the copy distribution's where the answer would begin. Shares sum to 1, or are all 0
-        for a question without any readable context.
+        It is the copy distribution's where the sentence that holds an answer would begin. Shares
+        sum to 1, or are all 0 for a question without any readable context.
         """
         windows = self._windows(questions, contexts)
         shares = [np.zeros(len(own), dtype=np.float32) for own in contexts]
         for batch in _batches([n for n, found in enumerate(windows) if found], windows):
             with torch.inference_mode():
                 memory = self.network.encode(collate([windows[n] for n in batch]))
-                copied = begin(self.network, memory).copy_log_probabilities[:, -1].exp().numpy()
+                opened = begin(self.network, memory, BEGIN_SENTENCE)
+                copied = opened.copy_log_probabilities[:, -1].exp().numpy()
             for n, own in zip(batch, copied, strict=True):
                 by_window = _Layout(windows[n]).spread(own, 0.0).sum(axis=-1)
                 np.add.at(shares[n], [window.context for window in windows[n]], by_window)

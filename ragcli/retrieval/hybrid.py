@@ -48,8 +48,10 @@ INTERACTION_WEIGHT = 0.8
 """Share of late interaction in the score of a reranked passage, the fused one having the rest."""
 WIDER_INTERACTION_WEIGHT = 0.5
 """The same after feedback, to which late interaction has added its part already."""
-READER_WEIGHT = 0.2
+READER_WEIGHT = 0.125
 """Share of the reader's attention in the score, what came before it having the rest."""
+READER_POWER = 0.5
+"""Exponent of that attention: a softmax over passages is surer than the order it gives."""
 
 
 @dataclass(slots=True)
@@ -177,18 +179,18 @@ class HybridSearch:
         ]
 
     def _read(self, ranked: Sequence[Scores]) -> list[dict[int, float]]:
-        """Share of the reader's attention on each of the best of each ranking.
+        """The reader's attention to each of the best of each ranking.
 
-        Where its answer would begin, the attention of its copy distribution says which passages
-        hold an answer (Izacard & Grave 2021, https://arxiv.org/abs/2012.04584, train retrievers by
-        a reader's cross-attention).
+        Where the sentence that answers would begin, the attention of its copy distribution says
+        which passages hold an answer (Izacard & Grave 2021, https://arxiv.org/abs/2012.04584,
+        train retrievers by a reader's cross-attention).
         """
         heads = [[passage_id for passage_id, _ in own[:RERANKED]] for own in ranked]
         read = self._texts_of([key for head in heads for key in head])
         texts = [[read[key] for key in head] for head in heads]
         shares = needed(self._reader, "a reader").attend(self._queries, texts)
         return [
-            dict(zip(head, own.tolist(), strict=True))
+            dict(zip(head, (own**READER_POWER).tolist(), strict=True))
             for head, own in zip(heads, shares, strict=True)
         ]
 
