@@ -357,6 +357,46 @@ class HeadFocus:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerWord:
+    """A word of an answer.
+
+    ``context`` and the characters ``[start, end)`` in it say where it was copied from; they are
+    ``None`` for a word that was written, or only a part of which was copied.
+    """
+
+    text: str
+    context: int | None
+    start: int | None
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageWord:
+    """A word or a punctuation mark of a passage: characters ``[start, end)`` of a context."""
+
+    context: int
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFocus:
+    """What each word of an answer looked at while it was generated.
+
+    ``words`` are the answer's, N of them, ``seen`` all S words of the contexts, both in order.
+    ``copy (N, S)`` is the copy distribution, ``cross_attention (n_layers, n_heads, N, S)`` that of
+    each head, both float32. What a row lacks to 1 lay on questions and special tokens; the copy
+    distribution lacks nothing.
+    """
+
+    words: tuple[AnswerWord, ...]
+    seen: tuple[PassageWord, ...]
+    copy: NDArray[np.float32]
+    cross_attention: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Attribution:
     """How much of an answer is owed to each source, by one reading of the reader's attention.
 
@@ -407,9 +447,10 @@ class Answer:
     """What ``ask`` returns.
 
     ``text`` is ``None`` when the reader abstained. ``passages`` are what it read, best first;
-    contexts of ``attribution`` and ``heads`` are positions in it. ``confidence`` is in [0, 1];
-    ``timings`` in seconds by stage; ``models`` names and revisions by role. ``verification`` is
-    there when it was asked for and the answer cites a passage.
+    contexts of ``attribution``, ``heads`` and ``focus`` are positions in it. ``confidence`` is in
+    [0, 1]; ``timings`` in seconds by stage; ``models`` names and revisions by role.
+    ``verification`` is there when it was asked for and the answer cites a passage, ``focus`` when
+    it was asked for and there is an answer.
     """
 
     question: Question
@@ -421,6 +462,7 @@ class Answer:
     models: Mapping[str, str]
     timings: Mapping[str, float]
     verification: Verification | None = None
+    focus: AnswerFocus | None = None
 
     @property
     def abstained(self) -> bool:

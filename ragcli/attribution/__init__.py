@@ -5,8 +5,9 @@ Pure numpy over a ``Generation`` and over outcomes of ablations; nothing here ru
 
 from __future__ import annotations
 
+from ragcli.attribution.focus import answer_focus
 from ragcli.attribution.heads import head_focus
 from ragcli.attribution.methods import DEFAULT_METHOD, METHODS, score_sources
 from ragcli.attribution.shares import attribute
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "attribute", "head_focus", "score_sources"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "answer_focus", "attribute", "head_focus", "score_sources"]

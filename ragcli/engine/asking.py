@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragcli.attribution import DEFAULT_METHOD, METHODS, attribute, head_focus
+from ragcli.attribution import DEFAULT_METHOD, METHODS, answer_focus, attribute, head_focus
 from ragcli.engine.encoders import check_requested, load_named, models_of, shipped_reader
 from ragcli.engine.given import passages_of
 from ragcli.engine.paths import StoredPaths
@@ -42,7 +42,7 @@ class AskOptions:
     """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report.
 
     ``form`` is a short answer, or the sentence that holds it. With ``verify``, answers are tried
-    without what they are owed to.
+    without what they are owed to; with ``explain``, it is told what each of their words looked at.
     """
 
     k: int = DEFAULT_K
@@ -53,6 +53,7 @@ class AskOptions:
     form: str = SHORT
     heads: bool = False
     verify: bool = False
+    explain: bool = False
     encoder_name: str | None = None
     seen_from: Path | None = None
     context_name: str = "context"
@@ -192,6 +193,8 @@ class _Circumstances:
         texts = [hit.stored.passage.text for hit in hits]
         reading = Reading.of(generation, texts, self.calibration, self.options)
         heads = head_focus(generation, texts) if self.options.heads else ()
+        explained = self.options.explain and reading.text is not None
+        focus = answer_focus(generation, texts) if explained else None
         spent = {**self.timings, "attribution": time.perf_counter() - started}
         verification = None
         if memory is not None and reading.text is not None:
@@ -211,6 +214,7 @@ class _Circumstances:
             self.models,
             {**spent, "total": sum(spent.values())},
             verification,
+            focus,
         )
 
 

@@ -121,3 +121,16 @@ def test_contexts_are_cut_into_passages_that_cover_them() -> None:
     assert [stored.passage_id for stored in passages] == list(range(1, len(passages) + 1))
     assert {stored.path for stored in passages} == {"notes#1", "notes#3"}
     assert passages_of(["Otters."], "notes")[0].path == "notes"
+
+
+def test_an_explained_answer_says_what_its_words_looked_at() -> None:
+    questions = [Question(WHEN, None, (*OTHERS, REVIEW)), Question(WHEN, None, OTHERS)]
+    answer, abstention = ask(None, questions, AskOptions(explain=True))
+    assert answer.focus is not None
+    assert [word.text for word in answer.focus.words] == ["14", "March", "2025"]
+    read = [hit.stored.passage.text for hit in answer.passages]
+    assert {read[word.context or 0] for word in answer.focus.words} == {REVIEW}
+    assert all(read[word.context][word.start : word.end] == word.text for word in answer.focus.seen)
+    assert (abstention.text, abstention.focus) == (None, None)
+    (plain,) = ask(None, questions[:1], AskOptions())
+    assert plain.focus is None
