@@ -387,13 +387,24 @@ class AnswerFocus:
     ``words`` are the answer's, N of them, ``seen`` all S words of the contexts, both in order.
     ``copy (N, S)`` is the copy distribution, ``cross_attention (n_layers, n_heads, N, S)`` that of
     each head, both float32. What a row lacks to 1 lay on questions and special tokens; the copy
-    distribution lacks nothing.
+    distribution lacks nothing. ``layer`` and ``head`` count from 1 and say which to show; ``None``
+    is the mean over all.
     """
 
     words: tuple[AnswerWord, ...]
     seen: tuple[PassageWord, ...]
     copy: NDArray[np.float32]
     cross_attention: NDArray[np.float32]
+    layer: int | None = None
+    head: int | None = None
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Cross-attention ``(N, S)``, the mean over the layers and heads to show."""
+        layers = slice(None) if self.layer is None else slice(self.layer - 1, self.layer)
+        heads = slice(None) if self.head is None else slice(self.head - 1, self.head)
+        mean: NDArray[np.float32] = self.cross_attention[layers, heads].mean(axis=(0, 1))
+        return mean
 
 
 @dataclass(frozen=True, slots=True)

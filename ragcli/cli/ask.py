@@ -72,6 +72,25 @@ def ask(
             "twice as long.",
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show what each word of the answer looked at."),
+    ] = False,
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --explain: only this layer of the decoder, counted from 1. [default: mean "
+            "of all]",
+        ),
+    ] = None,
+    head: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --explain: only this head, counted from 1. [default: mean of all]",
+        ),
+    ] = None,
     mode: Mode = None,
     fusion: Fusion = None,
     dense_weight: DenseWeight = None,
@@ -112,6 +131,8 @@ def ask(
     """
     environment: Environment = context.obj
     _check_usage(question, questions, context_file)
+    if not explain and (layer, head) != (None, None):
+        raise UsageError("--layer and --head choose what --explain shows", "add --explain")
     searching = (path, condition, per_document, mode, fusion, dense_weight, rerank)
     if context_file and (diversity or any(given is not None for given in searching)):
         raise UsageError("options of searching the index do not go with --context", HELP)
@@ -128,7 +149,12 @@ def ask(
         rerank=rerank,
     )
     options = replace(
-        _options(settings, environment, context_file, form, heads=heads, verify=verify),
+        _options(settings, environment, context_file, form),
+        heads=heads,
+        verify=verify,
+        explain=explain,
+        layer=layer,
+        head=head,
         ranking=ranking_of(settings, rerank=rerank, per_document=per_document, diversity=diversity),
         filters=filters_of(environment, path, condition),
     )
@@ -166,13 +192,7 @@ def _answers(
 
 
 def _options(
-    settings: Settings,
-    environment: Environment,
-    context_file: str | None,
-    form: str | None,
-    *,
-    heads: bool,
-    verify: bool,
+    settings: Settings, environment: Environment, context_file: str | None, form: str | None
 ) -> AskOptions:
     from ragcli.engine.asking import AskOptions
 
@@ -185,7 +205,7 @@ def _options(
         "context_name": "stdin" if context_file == "-" else context_file,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    return AskOptions(heads=heads, verify=verify, seen_from=environment.cwd, **chosen)  # type: ignore[arg-type]
+    return AskOptions(seen_from=environment.cwd, **chosen)  # type: ignore[arg-type]
 
 
 def _writer(environment: Environment, options: AskOptions) -> AnswerWriter:

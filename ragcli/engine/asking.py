@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ragcli.attribution import DEFAULT_METHOD, METHODS, answer_focus, attribute, head_focus
 from ragcli.engine.encoders import check_requested, load_named, models_of, shipped_reader
+from ragcli.engine.explaining import check_heads
 from ragcli.engine.given import passages_of
 from ragcli.engine.paths import StoredPaths
 from ragcli.engine.verifying import Verifier
@@ -42,7 +43,9 @@ class AskOptions:
     """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report.
 
     ``form`` is a short answer, or the sentence that holds it. With ``verify``, answers are tried
-    without what they are owed to; with ``explain``, it is told what each of their words looked at.
+    without what they are owed to; with ``explain``, it is told what each of their words looked at,
+    in the mean of the decoder's layers and heads or in the ``layer`` and ``head`` named here,
+    counted from 1.
     """
 
     k: int = DEFAULT_K
@@ -54,6 +57,8 @@ class AskOptions:
     heads: bool = False
     verify: bool = False
     explain: bool = False
+    layer: int | None = None
+    head: int | None = None
     encoder_name: str | None = None
     seen_from: Path | None = None
     context_name: str = "context"
@@ -100,8 +105,8 @@ def ask(
     """Yield an answer for every question, in order; ``questions`` is read a batch at a time.
 
     ``folder`` is the index folder; ``None`` will do when every question brings its contexts.
-    Raises ``IndexMismatchError`` for an index of another encoder and ``ModelError`` for weights
-    that cannot be loaded.
+    Raises ``IndexMismatchError`` for an index of another encoder, ``ModelError`` for weights that
+    cannot be loaded and ``UsageError`` for a layer or head that the reader has not.
     """
     return (answer for answer, _ in ask_with_basis(folder, questions, options))
 
@@ -119,6 +124,7 @@ def ask_with_basis(
             found = finder.find(batch)
             retrieved = time.perf_counter()
             reader = shipped_reader()
+            _check_heads(options, reader)
             texts = [[hit.stored.passage.text for hit in hits] for hits in found]
             loaded = time.perf_counter()
             read = {
@@ -193,8 +199,11 @@ class _Circumstances:
         texts = [hit.stored.passage.text for hit in hits]
         reading = Reading.of(generation, texts, self.calibration, self.options)
         heads = head_focus(generation, texts) if self.options.heads else ()
-        explained = self.options.explain and reading.text is not None
-        focus = answer_focus(generation, texts) if explained else None
+        focus = None
+        if self.options.explain and reading.text is not None:
+            focus = replace(
+                answer_focus(generation, texts), layer=self.options.layer, head=self.options.head
+            )
         spent = {**self.timings, "attribution": time.perf_counter() - started}
         verification = None
         if memory is not None and reading.text is not None:
@@ -216,6 +225,11 @@ class _Circumstances:
             verification,
             focus,
         )
+
+
+def _check_heads(options: AskOptions, reader: Reader) -> None:
+    sizes = reader.network.config
+    check_heads(options.layer, options.head, sizes.n_decoder_layers, sizes.encoder.n_heads)
 
 
 def decide(generation: Generation, calibration: Calibration, options: AskOptions) -> str | None:

@@ -48,8 +48,7 @@ def explain(text: str, options: ExplainOptions) -> Explanation:
         raise UsageError("the text is empty", "give it a sentence")
     trace = trace_text(text)
     n_layers, n_heads = trace.weights.shape[:2]
-    _check("layer", options.layer, n_layers)
-    _check("head", options.head, n_heads)
+    check_heads(options.layer, options.head, n_layers, n_heads)
     weights = _chosen_weights(trace, options)
     words = join_words(text, trace.tokens)
     between = word_weights(weights, words)
@@ -69,9 +68,11 @@ def explain(text: str, options: ExplainOptions) -> Explanation:
     )
 
 
-def _check(kind: str, number: int | None, n: int) -> None:
-    if number is not None and not 1 <= number <= n:
-        raise UsageError(f"there is no {kind} {number}", f"choose one from 1 to {n}")
+def check_heads(layer: int | None, head: int | None, n_layers: int, n_heads: int) -> None:
+    """Raise ``UsageError`` for a layer or head, counted from 1, that there is not."""
+    for kind, number, n in (("layer", layer, n_layers), ("head", head, n_heads)):
+        if number is not None and not 1 <= number <= n:
+            raise UsageError(f"there is no {kind} {number}", f"choose one from 1 to {n}")
 
 
 def _chosen_weights(trace: EncoderTrace, options: ExplainOptions) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from ragcli.records import (
     TokenShare,
     Verification,
 )
+from ragcli.render.focus import COPIED, focus_fields, focus_lines
 from ragcli.render.machine import json_line, rounded_score
 from ragcli.render.neutral import printable, printable_block
 from ragcli.render.place import place
@@ -24,7 +25,6 @@ BAR_WIDTH = 20
 SHARE_DIGITS = 4
 TIME_DIGITS = 4
 PROBABILITY_DIGITS = 6
-COPIED = "bold yellow"
 NO_ANSWER = "The documents do not answer this."
 LEAST_SHOWN = 0.0005
 NO_ANSWER_HERE = "no answer"
@@ -62,6 +62,7 @@ class AnswerWriter:
             yield from self._support(answer)
             yield from self._shares(answer)
             yield from self._verification(answer)
+            yield from self._focus(answer)
         yield from self._heads(answer)
         yield Text(self._footer(answer), style="dim")
 
@@ -128,6 +129,11 @@ class AnswerWriter:
             yield line
         yield Text()
 
+    def _focus(self, answer: Answer) -> Iterator[Text]:
+        if answer.focus is not None:
+            yield from focus_lines(answer.focus, answer.passages, self._console.width)
+            yield Text()
+
     def _heads(self, answer: Answer) -> Iterator[Text]:
         if not answer.heads:
             return
@@ -187,6 +193,7 @@ def answer_json(answer: Answer) -> str:
     verification = (
         {} if answer.verification is None else {"verification": _trials(answer.verification)}
     )
+    focus = {} if answer.focus is None else {"focus": focus_fields(answer.focus, answer.passages)}
     return json_line(
         {
             "question": answer.question.text,
@@ -205,6 +212,7 @@ def answer_json(answer: Answer) -> str:
             "method": attribution.method,
             **heads,
             **verification,
+            **focus,
             "models": dict(answer.models),
             "timings": {stage: round(s, TIME_DIGITS) for stage, s in answer.timings.items()},
         }

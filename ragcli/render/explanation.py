@@ -33,7 +33,8 @@ def write_explanation(explanation: Explanation, console: Console, *, top: int | 
 
 def _overview(explanation: Explanation, console: Console) -> Iterator[Text]:
     width = max(console.width, _LEAST_TEXT_WIDTH)
-    title = f"{explanation.model}, {_averaged(explanation)}: rows look, columns are looked at"
+    heads = name_heads(explanation.layer, explanation.head, explanation.head_weights.shape)
+    title = f"{explanation.model}, {heads}: rows look, columns are looked at"
     yield from _wrapped(title, console, "bold")
     yield Text()
     yield from heat_map_lines(explanation.weights, explanation.tokens, width)
@@ -51,9 +52,9 @@ def _wrapped(text: str, console: Console, style: str = "") -> Iterator[Text]:
         yield line
 
 
-def _averaged(explanation: Explanation) -> str:
-    n_layers, n_heads = explanation.head_weights.shape[:2]
-    layer, head = explanation.layer, explanation.head
+def name_heads(layer: int | None, head: int | None, shape: Sequence[int]) -> str:
+    """Say which of ``(n_layers, n_heads, ...)`` are meant, all where none is named."""
+    n_layers, n_heads = shape[:2]
     if layer is None and head is None:
         return f"mean of {n_layers} layers × {n_heads} heads"
     if layer is None:

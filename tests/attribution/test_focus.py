@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +45,15 @@ def test_what_a_word_looks_at_sums_to_what_lies_inside_the_passages(generation: 
     assert np.allclose(focus.cross_attention.sum(axis=-1), expected, atol=1e-5)
     assert 0.0 < expected.min() < expected.max() < 1.0
     assert focus.cross_attention.min() >= 0.0
+
+
+def test_a_layer_and_a_head_can_be_chosen(generation: Generation) -> None:
+    focus = answer_focus(generation, [REVIEW, LEAVE])
+    by_head = focus.cross_attention
+    assert np.allclose(focus.weights, by_head.mean(axis=(0, 1)))
+    assert np.allclose(replace(focus, layer=2).weights, by_head[1].mean(axis=0))
+    assert np.allclose(replace(focus, head=12).weights, by_head[:, 11].mean(axis=0))
+    assert np.array_equal(replace(focus, layer=1, head=3).weights, by_head[0, 2])
 
 
 def test_a_copied_word_is_copied_from_where_it_stands(generation: Generation) -> None:

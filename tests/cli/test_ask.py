@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,7 @@ def test_an_empty_context_answers_nothing(run: Run) -> None:
 def test_a_context_cannot_steer_the_terminal(run: Run) -> None:
     text = f"\x1b]0;owned\x07 \x1b[2J{REVIEW}\n"
     world = {"stdout_is_terminal": True, "terminal_width": 90, "environ": {"TERM": "xterm"}}
-    shown = run("ask", WHEN, "--context", "-", "--heads", stdin=text, **world)
+    shown = run("ask", WHEN, "--context", "-", "--heads", "--explain", stdin=text, **world)
     assert shown.code == 0
     assert "\x1b[1;33m" in shown.out, "what was copied is marked"
     assert "␛]0;owned␇ ␛[2JThe project review" in shown.out
@@ -197,3 +198,66 @@ def test_an_answer_is_verified(run: Run, notes: Path) -> None:
     unsure = ["--min-confidence", "1", "--json"]
     nothing = run("ask", "Who?", "--context", "-", "--verify", *unsure, stdin="Otters.\n")
     assert "verification" not in json.loads(nothing.out)
+
+
+def test_explain_shows_what_each_word_looked_at(run: Run, notes: Path) -> None:
+    finished = run("ask", WHEN, "--context", "notes.txt", "--explain", terminal_width=80)
+    assert (finished.code, finished.err) == (0, "")
+    lines = finished.out.splitlines()
+    first = lines.index("What each word of the answer looked at most, by [passage]:") + 1
+    assert [line.split()[:2] for line in lines[first : first + 3]] == [
+        ["14", "[1]"],
+        ["March", "[1]"],
+        ["2025", "[1]"],
+    ]
+    assert re.fullmatch(r"  cross-attention, mean of \d layers × 12 heads", lines[first + 3])
+    assert all(len(line) <= 80 for line in lines)
+    assert "\x1b" not in finished.out
+
+
+def test_explain_in_json_names_characters_of_the_document(run: Run, notes: Path) -> None:
+    flags = ("--explain", "--layer", "2", "--head", "3", "--json")
+    answer = json.loads(run("ask", WHEN, "--context", "notes.txt", *flags).out)
+    focus = answer["focus"]
+    assert (focus["layer"], focus["head"]) == (2, 3)
+    assert [word["text"] for word in focus["words"]] == ["14", "March", "2025"]
+    text = (notes / "notes.txt").read_text("utf-8")
+    for word in focus["words"]:
+        looked_at = word["looked_at"]
+        assert len(looked_at) == 10
+        for place in (word, *looked_at):
+            assert text[place["start"] : place["end"]] == place["text"]
+        weights = [place["weight"] for place in looked_at]
+        assert weights == sorted(weights, reverse=True)
+        assert sum(weights) + word["other_words"] + word["outside"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--layer", "1"], "--layer and --head choose what --explain shows"),
+        (["--head", "1"], "--layer and --head choose what --explain shows"),
+        (["--explain", "--layer", "99"], r"there is no layer 99\nchoose one from 1 to \d\n"),
+        (["--explain", "--head", "0"], r"there is no head 0\nchoose one from 1 to 12\n"),
+    ],
+)
+def test_layer_and_head_must_exist_and_need_explain(
+    run: Run, notes: Path, flags: list[str], said: str
+) -> None:
+    finished = run("ask", WHEN, "--context", "notes.txt", *flags)
+    assert (finished.code, finished.out) == (2, "")
+    assert re.search(said, finished.err)
+
+
+def test_what_was_looked_at_goes_with_all_other_reports(run: Run, notes: Path) -> None:
+    (notes / "asked.txt").write_text(f"{WHEN}\nWho lives in the river?\n", "utf-8")
+    flags = ("--form", "sentence", "--explain", "--verify", "--heads", "--record", "kept.jsonl")
+    finished = run("ask", "--questions", "asked.txt", "--context", "notes.txt", *flags)
+    assert (finished.code, finished.err) == (0, "")
+    answer, abstention = map(json.loads, finished.out.splitlines())
+    assert {"focus", "verification", "heads"} <= set(answer)
+    assert (abstention["abstained"], "focus" in abstention) == (True, False)
+    text = (notes / "notes.txt").read_text("utf-8")
+    looking = [text[word["start"] : word["end"]] for word in answer["focus"]["words"]]
+    assert re.findall(r"\w+|[^\w\s]", answer["answer"]) == looking
+    assert len((notes / "kept.jsonl").read_text("utf-8").splitlines()) == 2

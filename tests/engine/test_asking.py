@@ -134,3 +134,11 @@ def test_an_explained_answer_says_what_its_words_looked_at() -> None:
     assert (abstention.text, abstention.focus) == (None, None)
     (plain,) = ask(None, questions[:1], AskOptions())
     assert plain.focus is None
+
+
+@pytest.mark.parametrize(("chosen", "remedy"), [({"layer": 99}, "1 to "), ({"head": 0}, "1 to 12")])
+def test_a_layer_or_head_that_there_is_not_is_refused(chosen: dict[str, int], remedy: str) -> None:
+    options = AskOptions(explain=True, **chosen)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="there is no ") as caught:
+        next(ask(None, [Question(WHEN, None, OTHERS)], options))
+    assert remedy in caught.value.remedy
