@@ -51,9 +51,11 @@ class Calibration:
 
     def confidence(self, generation: Generation) -> float:
         """Probability, in [0, 1], that the answer is right; 0 for an empty generation."""
-        if not generation.text:
-            return 0.0
-        has_answer, mean, least = features(generation)
+        return self.probability(features(generation)) if generation.text else 0.0
+
+    def probability(self, figures: tuple[float, float, float]) -> float:
+        """Probability, in [0, 1], that an answer with these ``features`` is right."""
+        has_answer, mean, least = figures
         logit = (
             self.bias
             + self.has_answer * has_answer

@@ -1,9 +1,9 @@
 """``python -m ragcli.training.calibration``: fit how confidence follows from the reader's figures.
 
 Rows with an accepted answer count as right when F1 is at least 0.5, or when a sentence was wanted
-and holds an accepted answer; rows without never. Prints the
-expected calibration error of a held-out half, and for several thresholds how often the reader
-abstains where it should and where it should not.
+and holds an accepted answer; rows without never. Prints the expected calibration error of a
+held-out half, and for several thresholds how often the reader abstains where it should and where
+it should not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,14 @@ from numpy.typing import NDArray
 
 from ragcli.evaluation.answers import f1, holds
 from ragcli.evaluation.calibration import expected_calibration_error
-from ragcli.reader import load_reader
+from ragcli.reader import Reader, load_reader
 from ragcli.reader.confidence import CALIBRATIONS, Calibration, features
 from ragcli.reader.model import FORMS, SHORT
 from ragcli.training.data import read_rows, texts_of
 
 RIGHT = 0.5
+CHUNK = 64
+"""Rows read at once."""
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 _STEPS = 50
 _RIDGE = 1e-3
@@ -44,6 +47,29 @@ def fit(inputs: NDArray[np.float64], right: NDArray[np.float64]) -> Calibration:
 
 def _is_right(text: str, accepted: Sequence[str]) -> bool:
     return f1(text, accepted) >= RIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is kept of a generation, whose attention would take megabytes."""
+
+    figures: tuple[float, float, float]
+    has_text: bool
+    is_right: bool
+
+
+def _read(reader: Reader, rows: Sequence[Mapping[str, object]], form: str) -> Iterator[_Reading]:
+    judge = _is_right if form == SHORT else holds
+    for first in range(0, len(rows), CHUNK):
+        part = rows[first : first + CHUNK]
+        questions = [str(row["question"]) for row in part]
+        contexts = [texts_of(row["contexts"]) for row in part]
+        for row, generation in zip(
+            part, reader.generate(questions, contexts, form=form), strict=True
+        ):
+            accepted = texts_of(row["answers"])
+            is_right = bool(accepted) and bool(judge(generation.text, accepted))
+            yield _Reading(features(generation), bool(generation.text), is_right)
 
 
 def threshold_report(
@@ -85,25 +111,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = list(read_rows(file))
         rows += random.Random(0).sample(own, min(options.limit, len(own)))
     random.Random(1).shuffle(rows)
-    generations = load_reader(options.weights).generate(
-        [str(row["question"]) for row in rows],
-        [texts_of(row["contexts"]) for row in rows],
-        form=options.form,
-    )
-    is_right = _is_right if options.form == SHORT else holds
-    answers = [texts_of(row["answers"]) for row in rows]
-    inputs = np.array([features(generation) for generation in generations])
-    right = np.array(
-        [
-            float(bool(accepted) and is_right(generation.text, accepted))
-            for generation, accepted in zip(generations, answers, strict=True)
-        ]
-    )
+    read = list(_read(load_reader(options.weights), rows, options.form))
+    inputs = np.array([one.figures for one in read])
+    right = np.array([float(one.is_right) for one in read])
     half = len(rows) // 2
     held_out = fit(inputs[:half], right[:half])
-    confidences = np.array([held_out.confidence(generation) for generation in generations[half:]])
+    confidences = np.array(
+        [held_out.probability(one.figures) if one.has_text else 0.0 for one in read[half:]]
+    )
     error = expected_calibration_error(confidences, right[half:])
-    answerable = np.array([bool(accepted) for accepted in answers[half:]])
+    answerable = np.array([bool(row["answers"]) for row in rows[half:]])
     report = threshold_report(confidences, right[half:], answerable)
     fit(inputs, right).save(options.output or CALIBRATIONS[options.form])
     sys.stdout.write("\n".join([f"expected calibration error {error:.3f}", *report]) + "\n")
