@@ -70,6 +70,7 @@ LIBRARIES = {
     "docx": _library("python-docx", "corpus"),
     "faiss": _library("faiss-cpu", "store"),
     "filelock": _library("filelock", "store"),
+    "jinja2": _library("jinja2", "render"),
     "markdown_it": _library("markdown-it-py", "corpus"),
     "numpy": _library("numpy", *FLOW),
     "pathspec": _library("pathspec", "corpus"),

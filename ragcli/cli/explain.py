@@ -8,6 +8,7 @@ import typer
 
 from ragcli.cli.environment import Environment
 from ragcli.cli.options import AsJson
+from ragcli.cli.page import HtmlFile, page_writer
 from ragcli.errors import UsageError
 
 
@@ -52,6 +53,7 @@ def explain(
     every_head: Annotated[
         bool, typer.Option("--all", help="With --json: the weights of every layer and head, too.")
     ] = False,
+    html: HtmlFile = None,
 ) -> None:
     """Show how the words of a text look at each other inside the encoder.
 
@@ -60,7 +62,7 @@ def explain(
     give. With --token: how one token's query, the keys and the values become its output.
     """
     from ragcli.engine.batches import as_unicode
-    from ragcli.engine.explaining import DEFAULT_TOP, ExplainOptions
+    from ragcli.engine.explaining import DEFAULT_TOP, ExplainOptions, explain_every_head
     from ragcli.engine.explaining import explain as explain_text
     from ragcli.render.explanation import explanation_json, write_explanation
 
@@ -69,7 +71,12 @@ def explain(
         raise UsageError("--all is for programs only", "add --json")
     wanted = None if token is None else as_unicode(token)
     options = ExplainOptions(layer, head, wanted, top or DEFAULT_TOP, special)
-    explanation = explain_text(as_unicode(_read(environment, text)), options)
+    with page_writer(environment, html) as write_page:
+        explanation = explain_text(as_unicode(_read(environment, text)), options)
+        if write_page is not None:
+            from ragcli.render.explanation_page import explanation_page
+
+            write_page(explanation_page(explanation, explain_every_head(explanation, options)))
     if as_json:
         environment.write_line(explanation_json(explanation, with_all=every_head))
     else:

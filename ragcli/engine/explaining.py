@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragcli.engine.word_attention import join_words, strongest_links, weight_shares, word_weights
@@ -49,22 +49,50 @@ def explain(text: str, options: ExplainOptions) -> Explanation:
     trace = trace_text(text)
     n_layers, n_heads = trace.weights.shape[:2]
     check_heads(options.layer, options.head, n_layers, n_heads)
-    weights = _chosen_weights(trace, options)
     words = join_words(text, trace.tokens)
-    between = word_weights(weights, words)
-    return Explanation(
+    traced = Explanation(
         text,
         trace.fingerprint.name,
         trace.fingerprint.revision,
-        options.layer,
-        options.head,
+        None,
+        None,
         trace.tokens,
-        weights,
+        trace.weights.mean(axis=(0, 1)),
         trace.weights,
         words,
-        strongest_links(between, words, options.top, special=options.special),
-        weight_shares(between, words),
-        None if options.token is None else _steps(trace, options, words),
+        links=(),
+        shares={},
+        steps=None if options.token is None else _steps(trace, options, words),
+    )
+    return _seen(traced, options)
+
+
+def explain_every_head(
+    explanation: Explanation, options: ExplainOptions
+) -> list[list[Explanation]]:
+    """Return the explanation as each layer and head has it, ``(n_layers + 1) × (n_heads + 1)``.
+
+    The first row is the mean over the layers, the first column the mean over the heads.
+    """
+    n_layers, n_heads = explanation.head_weights.shape[:2]
+    layers, heads = (None, *range(1, n_layers + 1)), (None, *range(1, n_heads + 1))
+    return [
+        [_seen(explanation, replace(options, layer=layer, head=head)) for head in heads]
+        for layer in layers
+    ]
+
+
+def _seen(explanation: Explanation, options: ExplainOptions) -> Explanation:
+    """The explanation with weights, links and shares of the layer and the head wanted."""
+    weights = _chosen_weights(explanation.head_weights, options)
+    between = word_weights(weights, explanation.words)
+    return replace(
+        explanation,
+        layer=options.layer,
+        head=options.head,
+        weights=weights,
+        links=strongest_links(between, explanation.words, options.top, special=options.special),
+        shares=weight_shares(between, explanation.words),
     )
 
 
@@ -75,11 +103,13 @@ def check_heads(layer: int | None, head: int | None, n_layers: int, n_heads: int
             raise UsageError(f"there is no {kind} {number}", f"choose one from 1 to {n}")
 
 
-def _chosen_weights(trace: EncoderTrace, options: ExplainOptions) -> NDArray[np.float32]:
+def _chosen_weights(
+    head_weights: NDArray[np.float32], options: ExplainOptions
+) -> NDArray[np.float32]:
     """The mean of the weights ``(n_tokens, n_tokens)`` over the layers and heads wanted."""
     layers = slice(None) if options.layer is None else slice(options.layer - 1, options.layer)
     heads = slice(None) if options.head is None else slice(options.head - 1, options.head)
-    chosen: NDArray[np.float32] = trace.weights[layers, heads].mean(axis=(0, 1))
+    chosen: NDArray[np.float32] = head_weights[layers, heads].mean(axis=(0, 1))
     return chosen
 
 

@@ -63,7 +63,7 @@ def name_heads(layer: int | None, head: int | None, shape: Sequence[int]) -> str
 
 
 def _links(explanation: Explanation, width: int) -> Iterator[Text]:
-    names = _names(explanation.words)
+    names = word_names(explanation.words)
     lines = [
         Text(f"  {names[link.looking]} <- {names[link.looked_at]}") for link in explanation.links
     ]
@@ -75,7 +75,7 @@ def _links(explanation: Explanation, width: int) -> Iterator[Text]:
         yield line.append(f"  {link.weight:.3f}")
 
 
-def _names(words: Sequence[Word]) -> list[str]:
+def word_names(words: Sequence[Word]) -> list[str]:
     """The words; where one stands more than once, with the number of its first token."""
     counts = Counter(word.text.casefold() for word in words)
     return [

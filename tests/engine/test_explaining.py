@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ragcli.encoder.tracing import trace_text
-from ragcli.engine.explaining import ExplainOptions, explain, find_token
+from ragcli.engine.explaining import ExplainOptions, explain, explain_every_head, find_token
 from ragcli.errors import UsageError
 from ragcli.records import EncoderToken, Word
 
@@ -40,6 +40,18 @@ def test_links_and_shares_are_those_of_the_weights_wanted() -> None:
     seen = single.weights[np.ix_(looking, looked_at)].sum(axis=1).mean()
     assert link.weight == pytest.approx(seen)
     assert whole.shares["[CLS]"] != pytest.approx(single.shares["[CLS]"], abs=1e-3)
+
+
+def test_every_head_is_explained_as_if_it_had_been_chosen() -> None:
+    options = ExplainOptions(top=3, special=True)
+    views = explain_every_head(explain(TEXT, options), options)
+    assert (len(views), {len(row) for row in views}) == (7, {13})
+    for layer, head in ((None, None), (2, None), (None, 12), (6, 1)):
+        view = views[layer or 0][head or 0]
+        chosen = explain(TEXT, ExplainOptions(layer, head, top=3, special=True))
+        assert (view.layer, view.head) == (layer, head)
+        assert np.array_equal(view.weights, chosen.weights)
+        assert (view.links, view.shares) == (chosen.links, chosen.shares)
 
 
 def test_the_steps_lead_from_the_query_to_the_output() -> None:
