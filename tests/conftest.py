@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
     from ragcli.reader import Reader
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +23,53 @@ def reader() -> Reader:
     from ragcli.reader import load_reader
 
     return load_reader()
+
+
+class Browser:
+    """A headless browser, and what it asked for."""
+
+    def __init__(self, driver: Chrome) -> None:
+        self.driver = driver
+
+    def open(self, page: Path) -> Chrome:
+        """Show a page; whatever was shown before is forgotten."""
+        self.driver.get("about:blank")
+        self.requests()
+        self.driver.get_log("browser")
+        self.driver.get(page.resolve().as_uri())
+        return self.driver
+
+    def requests(self) -> list[str]:
+        """Addresses asked for since the last call."""
+        entries = [json.loads(entry["message"]) for entry in self.driver.get_log("performance")]
+        return [
+            entry["message"]["params"]["request"]["url"]
+            for entry in entries
+            if entry["message"]["method"] == "Network.requestWillBeSent"
+        ]
+
+    def complaints(self) -> list[str]:
+        """What the browser's console said: errors of scripts, and what was forbidden."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, driven by Selenium; a test that needs it is skipped where there is none."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("no Chromium with its chromedriver is installed")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    arguments = ["--headless=new", "--disable-dev-shm-usage", "--window-size=1280,1000"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    for argument in arguments:
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield Browser(chrome)
+    chrome.quit()
