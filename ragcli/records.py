@@ -408,6 +408,18 @@ class AnswerFocus:
 
 
 @dataclass(frozen=True, slots=True)
+class WordShares:
+    """How much of an answer is owed to each word of its passages, by the attribution's method.
+
+    Words are those of ``AnswerFocus``: ``whole (S,)`` is of the answer, ``by_word (N, S)`` of each
+    of its words, both float32 and never negative. What a row lacks to 1 is owed to the vocabulary.
+    """
+
+    whole: NDArray[np.float32]
+    by_word: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Attribution:
     """How much of an answer is owed to each source, by one reading of the reader's attention.
 
@@ -460,8 +472,8 @@ class Answer:
     ``text`` is ``None`` when the reader abstained. ``passages`` are what it read, best first;
     contexts of ``attribution``, ``heads`` and ``focus`` are positions in it. ``confidence`` is in
     [0, 1]; ``timings`` in seconds by stage; ``models`` names and revisions by role.
-    ``verification`` is there when it was asked for and the answer cites a passage, ``focus`` when
-    it was asked for and there is an answer.
+    ``verification`` is there when it was asked for and the answer cites a passage, ``focus`` and
+    ``word_shares`` when they were asked for and there is an answer.
     """
 
     question: Question
@@ -474,6 +486,7 @@ class Answer:
     timings: Mapping[str, float]
     verification: Verification | None = None
     focus: AnswerFocus | None = None
+    word_shares: WordShares | None = None
 
     @property
     def abstained(self) -> bool:

@@ -38,10 +38,10 @@ def attribute(
         return Attribution(method, (0.0,) * len(contexts), 1.0, (), ())
     copied = float(generation.copy_gate.mean())
     by_context = context_labels(generation)
-    shares = _shares(score_sources(generation, by_context, len(contexts), method), copied)
+    shares = as_shares(score_sources(generation, by_context, len(contexts), method), copied)
     sentences = sentences_of(contexts)
     by_sentence = sentence_labels(generation, sentences)
-    owed = _shares(score_sources(generation, by_sentence, len(sentences), method), sum(shares))
+    owed = as_shares(score_sources(generation, by_sentence, len(sentences), method), sum(shares))
     return Attribution(
         method,
         tuple(shares),
@@ -90,7 +90,7 @@ def share_by_sentence(
     return _ranked(sentences, by_source(weights, labels, len(sentences)).tolist(), contexts)
 
 
-def _shares(scores: NDArray[np.float64], copied: float) -> list[float]:
+def as_shares(scores: NDArray[np.float64], copied: float) -> list[float]:
     """Scores above 0 as shares that sum to ``copied``, or to 0 where there is none."""
     positive = np.maximum(scores, 0.0)
     total = float(positive.sum())

@@ -11,7 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragcli.attribution import DEFAULT_METHOD, METHODS, answer_focus, attribute, head_focus
+from ragcli.attribution import (
+    DEFAULT_METHOD,
+    METHODS,
+    answer_focus,
+    attribute,
+    head_focus,
+    share_words,
+)
 from ragcli.engine.encoders import check_requested, load_named, models_of, shipped_reader
 from ragcli.engine.explaining import check_heads
 from ragcli.engine.given import passages_of
@@ -20,7 +27,14 @@ from ragcli.engine.verifying import Verifier
 from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, shipped_calibration
 from ragcli.reader.model import SHORT, opening_of
-from ragcli.records import Answer, Attribution, Generation, Question, ScoredPassage
+from ragcli.records import (
+    Answer,
+    Attribution,
+    Generation,
+    Question,
+    ScoredPassage,
+    Verification,
+)
 from ragcli.retrieval.filters import NO_FILTERS, Filters
 from ragcli.retrieval.models import Models
 from ragcli.retrieval.ranking import DEFAULT_RANKING, Ranking
@@ -45,7 +59,7 @@ class AskOptions:
     ``form`` is a short answer, or the sentence that holds it. With ``verify``, answers are tried
     without what they are owed to; with ``explain``, it is told what each of their words looked at,
     in the mean of the decoder's layers and heads or in the ``layer`` and ``head`` named here,
-    counted from 1.
+    counted from 1; with ``word_shares``, what each of them is owed to, word by word.
     """
 
     k: int = DEFAULT_K
@@ -59,6 +73,7 @@ class AskOptions:
     explain: bool = False
     layer: int | None = None
     head: int | None = None
+    word_shares: bool = False
     encoder_name: str | None = None
     seen_from: Path | None = None
     context_name: str = "context"
@@ -199,19 +214,18 @@ class _Circumstances:
         texts = [hit.stored.passage.text for hit in hits]
         reading = Reading.of(generation, texts, self.calibration, self.options)
         heads = head_focus(generation, texts) if self.options.heads else ()
-        focus = None
+        focus = word_shares = None
         if self.options.explain and reading.text is not None:
             focus = replace(
                 answer_focus(generation, texts), layer=self.options.layer, head=self.options.head
             )
+        if self.options.word_shares and reading.text is not None:
+            word_shares = share_words(generation, texts, reading.attribution)
         spent = {**self.timings, "attribution": time.perf_counter() - started}
         verification = None
         if memory is not None and reading.text is not None:
             started = time.perf_counter()
-            decided = partial(decide, calibration=self.calibration, options=self.options)
-            verification = Verifier(self.reader, decided).verify(
-                question.text, texts, generation, memory, reading.attribution
-            )
+            verification = self._verify(question, texts, generation, memory, reading)
             spent["verification"] = time.perf_counter() - started
         return Answer(
             question,
@@ -224,6 +238,20 @@ class _Circumstances:
             {**spent, "total": sum(spent.values())},
             verification,
             focus,
+            word_shares,
+        )
+
+    def _verify(
+        self,
+        question: Question,
+        texts: Sequence[str],
+        generation: Generation,
+        memory: AnsweredMemory,
+        reading: Reading,
+    ) -> Verification | None:
+        decided = partial(decide, calibration=self.calibration, options=self.options)
+        return Verifier(self.reader, decided).verify(
+            question.text, texts, generation, memory, reading.attribution
         )
 
 

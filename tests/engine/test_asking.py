@@ -133,7 +133,22 @@ def test_an_explained_answer_says_what_its_words_looked_at() -> None:
     assert all(read[word.context][word.start : word.end] == word.text for word in answer.focus.seen)
     assert (abstention.text, abstention.focus) == (None, None)
     (plain,) = ask(None, questions[:1], AskOptions())
-    assert plain.focus is None
+    assert (plain.focus, plain.word_shares) == (None, None)
+
+
+def test_what_words_are_owed_to_is_told_by_the_method_asked_for() -> None:
+    questions = [Question(WHEN, None, (*OTHERS, REVIEW)), Question(WHEN, None, OTHERS)]
+    rows = {}
+    for method in ("effect", "copy"):
+        options = AskOptions(word_shares=True, explain=True, method=method)
+        answer, abstention = ask(None, questions, options)
+        assert abstention.word_shares is None
+        assert answer.word_shares is not None
+        assert answer.focus is not None
+        rows[method] = answer.word_shares.whole
+        assert answer.word_shares.by_word.shape == answer.focus.copy.shape
+        assert rows[method].sum() == pytest.approx(sum(answer.attribution.contexts), abs=1e-5)
+    assert (rows["effect"] - rows["copy"]).max() > 0.01
 
 
 @pytest.mark.parametrize(("chosen", "remedy"), [({"layer": 99}, "1 to "), ({"head": 0}, "1 to 12")])
