@@ -40,13 +40,18 @@ class Browser:
         return self.driver
 
     def requests(self) -> list[str]:
-        """Addresses asked for since the last call."""
+        """Addresses asked for since the last call, without those that a policy forbade."""
         entries = [json.loads(entry["message"]) for entry in self.driver.get_log("performance")]
-        return [
-            entry["message"]["params"]["request"]["url"]
-            for entry in entries
-            if entry["message"]["method"] == "Network.requestWillBeSent"
-        ]
+        messages = [entry["message"] for entry in entries]
+        asked = {
+            message["params"]["requestId"]: message["params"]["request"]["url"]
+            for message in messages
+            if message["method"] == "Network.requestWillBeSent"
+        }
+        for message in messages:
+            if message["params"].get("blockedReason") == "csp":
+                del asked[message["params"]["requestId"]]
+        return list(asked.values())
 
     def complaints(self) -> list[str]:
         """What the browser's console said: errors of scripts, and what was forbidden."""

@@ -32,12 +32,13 @@ from ragcli.cli.options import (
     ranking_of,
     settings_of,
 )
+from ragcli.cli.page import HtmlFile, page_writer
 from ragcli.config import Settings
 from ragcli.errors import IndexMissingError, UsageError
 from ragcli.render.answers import answer_json
 
 if TYPE_CHECKING:
-    from ragcli.engine.asking import AskOptions
+    from ragcli.engine.asking import AskOptions, Basis
     from ragcli.records import Answer, Question
     from ragcli.render.answers import AnswerWriter
 
@@ -80,15 +81,15 @@ def ask(
         int | None,
         typer.Option(
             metavar="N",
-            help="With --explain: only this layer of the decoder, counted from 1. [default: mean "
-            "of all]",
+            help="With --explain or --html: only this layer of the decoder, counted from 1. "
+            "[default: mean of all]",
         ),
     ] = None,
     head: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="With --explain: only this head, counted from 1. [default: mean of all]",
+            help="With --explain or --html: only this head, counted from 1. [default: mean of all]",
         ),
     ] = None,
     mode: Mode = None,
@@ -124,6 +125,7 @@ def ask(
         ),
     ] = None,
     as_json: AsJson = False,
+    html: HtmlFile = None,
 ) -> None:
     """Answer a question and show the sentence the answer came from.
 
@@ -131,8 +133,12 @@ def ask(
     """
     environment: Environment = context.obj
     _check_usage(question, questions, context_file)
-    if not explain and (layer, head) != (None, None):
-        raise UsageError("--layer and --head choose what --explain shows", "add --explain")
+    if html is not None and questions is not None:
+        raise UsageError("--html writes a page of one answer", "ask a single QUESTION")
+    if not explain and html is None and (layer, head) != (None, None):
+        raise UsageError(
+            "--layer and --head choose what --explain or --html shows", "add --explain"
+        )
     searching = (path, condition, per_document, mode, fusion, dense_weight, rerank)
     if context_file and (diversity or any(given is not None for given in searching)):
         raise UsageError("options of searching the index do not go with --context", HELP)
@@ -152,22 +158,29 @@ def ask(
         _options(settings, environment, context_file, form),
         heads=heads,
         verify=verify,
-        explain=explain,
+        explain=explain or html is not None,
         layer=layer,
         head=head,
+        word_shares=html is not None,
         ranking=ranking_of(settings, rerank=rerank, per_document=per_document, diversity=diversity),
         filters=filters_of(environment, path, condition),
     )
     writer = None if as_json or questions else _writer(environment, options)
     answered = False
-    with _open_questions(environment, question, questions, context_file) as asked:
+    with (
+        page_writer(environment, html) as write_page,
+        _open_questions(environment, question, questions, context_file) as asked,
+    ):
         folder = None if context_file else _folder(settings, environment, optional=bool(questions))
-        for answer in _answers(environment, folder, asked, options, record):
+        for answer, basis in _answers(environment, folder, asked, options, record):
             answered |= not answer.abstained
+            if write_page is not None:
+                write_page(_page(answer, basis))
+            told = answer if explain else replace(answer, focus=None)
             if writer is None:
-                environment.write_line(answer_json(answer))
+                environment.write_line(answer_json(told))
             else:
-                writer.write(answer)
+                writer.write(told)
     raise typer.Exit(found_code(found=answered, failed=asked.failed))
 
 
@@ -177,18 +190,25 @@ def _answers(
     asked: Batch[Question],
     options: AskOptions,
     record: Path | None,
-) -> Iterator[Answer]:
+) -> Iterator[tuple[Answer, Basis]]:
     """Answer, on record where a file is named; that is opened before any model is loaded."""
     if record is None:
-        from ragcli.engine.asking import ask as answer_questions
+        from ragcli.engine.asking import ask_with_basis
 
-        yield from answer_questions(folder, asked, options)
+        yield from ask_with_basis(folder, asked, options)
         return
     from ragcli.engine.record_file import RecordFile
     from ragcli.engine.recording import ask_on_record
 
     with RecordFile(environment.cwd / record) as file:
         yield from ask_on_record(folder, asked, options, file)
+
+
+def _page(answer: Answer, basis: Basis) -> str:
+    from ragcli.engine.recording import record_of
+    from ragcli.render.answer_page import answer_page
+
+    return answer_page(answer, record_of(answer, basis))
 
 
 def _options(

@@ -48,14 +48,14 @@ DIGITS = 8
 
 def ask_on_record(
     folder: Path | None, questions: Iterable[Question], options: AskOptions, file: RecordFile
-) -> Iterator[Answer]:
-    """Do as ``ask`` does; an answer is handed on once it is safely in ``file``.
+) -> Iterator[tuple[Answer, Basis]]:
+    """Do as ``ask_with_basis`` does; an answer is handed on once it is safely in ``file``.
 
     Raises ``InputError`` when it cannot be written.
     """
     for answer, basis in ask_with_basis(folder, questions, options):
         file.append(record_line(record_of(answer, basis)))
-        yield answer
+        yield answer, basis
 
 
 def record_of(answer: Answer, basis: Basis) -> Record:

@@ -117,14 +117,14 @@ class AnswerWriter:
             return
         ranks = ", ".join(str(answer.passages[n].rank) for n in found.cited)
         cited = f"passage {ranks}" if len(found.cited) == 1 else f"passages {ranks}"
-        yield Text.assemble((found.verdict, "bold"), f": probability {_percent(found.probability)}")
+        yield Text.assemble((found.verdict, "bold"), f": probability {percent(found.probability)}")
         for label, trial in (
             (f"without {cited}", found.without_passages),
             ("without the sentence", found.without_sentence),
             (f"from {cited} alone", found.passages_alone),
         ):
             answered = NO_ANSWER_HERE if trial.text is None else f"“{printable(trial.text)}”"
-            line = Text(f"  {label:23}  {_percent(trial.probability):>5}  {answered}")
+            line = Text(f"  {label:23}  {percent(trial.probability):>5}  {answered}")
             line.truncate(self._console.width, overflow="ellipsis")
             yield line
         yield Text()
@@ -158,7 +158,8 @@ class AnswerWriter:
             yield Text(indent).append_text(line)
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """A probability as a person reads it."""
     return "0 %" if probability < LEAST_SHOWN else f"{100 * probability:.1f} %"
 
 

@@ -44,12 +44,13 @@ def focus_lines(
         opening = Text("  ").append_text(label).append("  ")
         yield from _filled(parts, opening, indent, max(width, indent + _LEAST_WIDTH))
     heads = name_heads(focus.layer, focus.head, focus.cross_attention.shape)
-    outside = float(_outside(focus.weights).mean())
+    outside = float(outside_words(focus.weights).mean())
     yield Text(f"  cross-attention, {heads}", style="dim")
     yield Text(f"  {outside:.0%} of it lay on the question and special tokens", style="dim")
 
 
-def _outside(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+def outside_words(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What rows of weights ``(..., S)`` lack to 1."""
     outside: NDArray[np.float32] = np.maximum(1.0 - weights.sum(axis=-1), 0.0)
     return outside
 
@@ -76,7 +77,7 @@ def _label(words: Sequence[AnswerWord]) -> Text:
     return label
 
 
-def _heaviest(row: NDArray[np.float32], n: int) -> list[int]:
+def heaviest_words(row: NDArray[np.float32], n: int) -> list[int]:
     """Numbers of the ``n`` words with the greatest weights; ties in the order of the text."""
     return [int(number) for number in np.argsort(-row, kind="stable")[:n]]
 
@@ -88,7 +89,7 @@ def _parts(
     passages: Sequence[ScoredPassage],
 ) -> list[Text]:
     """The heaviest words, each with its weight, a passage's rank before the first that is in it."""
-    best, *others = _heaviest(row, LOOKED_AT_SHOWN)
+    best, *others = heaviest_words(row, LOOKED_AT_SHOWN)
     chosen = [best, *(n for n in others if row[n] >= LEAST_SHOWN)]
     order = list(dict.fromkeys(focus.seen[n].context for n in chosen))
     chosen.sort(key=lambda n: order.index(focus.seen[n].context))
@@ -129,11 +130,11 @@ def focus_fields(focus: AnswerFocus, passages: Sequence[ScoredPassage]) -> dict[
     Of each word of the answer: where it was copied from, if it was; the words that it looked at
     most; and the weight of all other words and of the question and special tokens. It sums to 1.
     """
-    outside = _outside(focus.weights)
+    outside = outside_words(focus.weights)
     words = []
     for number, word in enumerate(focus.words):
         row = focus.weights[number]
-        heaviest = _heaviest(row, LOOKED_AT_TOLD)
+        heaviest = heaviest_words(row, LOOKED_AT_TOLD)
         others = float(row.sum() - row[heaviest].sum())
         words.append(
             {

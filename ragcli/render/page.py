@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ragcli import __version__
 from ragcli.render.neutral import printable_block
 
 WEIGHT_DIGITS = 4
 """Decimal places of a weight on a page, which holds it as a whole number."""
+
+_PACKING = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+"""Five bits a character, lowest first; the second half says that more follow, as in source maps."""
 
 
 def render_page(name: str, **fields: Any) -> str:  # noqa: ANN401
@@ -42,6 +46,20 @@ def whole_weights(weights: ArrayLike, digits: int) -> Any:  # noqa: ANN401
     """
     rounded = np.asarray(weights, dtype=np.float64).round(digits)
     return (rounded * 10**WEIGHT_DIGITS).round().astype(int).tolist()
+
+
+def packed_weights(weights: NDArray[np.float32], digits: int) -> str:
+    """Write whole weights one after the other, a small one in one character.
+
+    Most weights between words are small: a page of them all is half as large.
+    """
+    return "".join(map(_packed, whole_weights(weights, digits)))
+
+
+@cache
+def _packed(number: int) -> str:
+    more, five = divmod(number, 32)
+    return _PACKING[32 + five] + _packed(more) if more else _PACKING[five]
 
 
 def _source(name: str) -> str:

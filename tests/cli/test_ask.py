@@ -162,6 +162,7 @@ def test_a_context_cannot_steer_the_terminal(run: Run) -> None:
         ((), "ask takes a QUESTION or --questions FILE"),
         ((WHEN, "--questions", "-"), "ask takes a QUESTION or --questions FILE"),
         ((" ",), "the question is empty"),
+        (("--questions", "-", "--html", "page.html"), "--html writes a page of one answer"),
         (("--questions", "-", "--context", "-"), "only one of"),
         ((WHEN,), "no index here or above"),
     ],
@@ -235,8 +236,8 @@ def test_explain_in_json_names_characters_of_the_document(run: Run, notes: Path)
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--layer", "1"], "--layer and --head choose what --explain shows"),
-        (["--head", "1"], "--layer and --head choose what --explain shows"),
+        (["--layer", "1"], "--layer and --head choose what --explain or --html shows"),
+        (["--head", "1"], "--layer and --head choose what --explain or --html shows"),
         (["--explain", "--layer", "99"], r"there is no layer 99\nchoose one from 1 to \d\n"),
         (["--explain", "--head", "0"], r"there is no head 0\nchoose one from 1 to 12\n"),
     ],

@@ -23,6 +23,20 @@ def test_a_page_is_written_beside_the_normal_output(run: Run, tmp_path: Path) ->
     assert json.loads(finished.out)["text"] == SENTENCE
 
 
+def test_a_page_of_an_answer_changes_nothing_else(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("The review is due on 14 March 2025.\n", "utf-8")
+    arguments = ("ask", "When is the review due?", "--context", "notes.txt", "--json")
+    told = [json.loads(run(*arguments, *more).out) for more in ((), ("--html", "page.html"))]
+    for answer in told:
+        del answer["timings"]
+    assert told[0] == told[1]
+    assert "focus" not in told[1]
+    assert "focus" in json.loads(run(*arguments, "--explain", "--html", "page.html").out)
+    refused = run(*arguments, "--html", "missing/page.html")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("ragcli: cannot write the page missing/page.html: No such file")
+
+
 def test_a_page_takes_the_place_of_another_and_leaves_nothing_else(
     run: Run, tmp_path: Path
 ) -> None:

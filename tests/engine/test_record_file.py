@@ -27,7 +27,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A record of a real answer."""
     path = tmp_path_factory.mktemp("records") / "log.jsonl"
     with RecordFile(path) as file:
-        (answer,) = ask_on_record(None, [WHO], AskOptions(), file)
+        ((answer, _),) = ask_on_record(None, [WHO], AskOptions(), file)
         assert answer.text == "Anna Berg"
     (line,) = path.read_text("utf-8").splitlines()
     return line
