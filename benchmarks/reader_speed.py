@@ -1,6 +1,7 @@
 """How fast the reader answers, beside a T5-small that reads the same as a Fusion-in-Decoder.
 
-    python benchmarks/reader_speed.py [--sizes 1 8] [--questions 131] [--runs 1] [--seed 0]
+    python benchmarks/reader_speed.py [--sizes 1 8] [--form short] [--questions 131]
+                                      [--runs 1] [--seed 0]
 
 Questions of ``sample_corpus/questions.jsonl`` are read with their five best passages, in batches
 of each size. The peer is transformers' T5 in t5-small's sizes, without its trained weights, which
@@ -40,6 +41,7 @@ from ragcli.encoder.precision import fast_dtype
 from ragcli.engine.asking import AskOptions, ask
 from ragcli.engine.indexing import index_paths
 from ragcli.reader import Reader, load_reader
+from ragcli.reader.model import FORMS, SHORT
 from ragcli.reader.windows import ReaderBatch, collate, split_windows, tokenise
 from ragcli.records import Question
 
@@ -66,7 +68,7 @@ class Asked(NamedTuple):
     n_tokens: int
 
 
-def asked(most: int, seed: int) -> list[Asked]:
+def asked(most: int, form: str, seed: int) -> list[Asked]:
     """Questions of the sample corpus, ``most`` of them drawn by chance."""
     lines = (CORPUS / "questions.jsonl").read_text("utf-8").splitlines()
     random.Random(seed).shuffle(lines)
@@ -74,7 +76,8 @@ def asked(most: int, seed: int) -> list[Asked]:
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
         index_paths([CORPUS], index)
-        answers = list(ask(index, questions, AskOptions(k=PASSAGES, seen_from=CORPUS)))
+        options = AskOptions(k=PASSAGES, form=form, seen_from=CORPUS)
+        answers = list(ask(index, questions, options))
     return [
         Asked(
             answer.question.text,
@@ -155,13 +158,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def work_of(
-    reader: Reader, others: dict[str, Peer], batch: Sequence[Asked]
+    reader: Reader, others: dict[str, Peer], batch: Sequence[Asked], form: str
 ) -> dict[str, Callable[[], object]]:
     """What each system has to do for one batch."""
     questions, contexts = [one.question for one in batch], [one.passages for one in batch]
     prepared, most = laid_out(reader, batch), max(one.n_tokens for one in batch)
     return {
-        "reader": partial(reader.generate, questions, contexts),
+        "reader": partial(reader.generate, questions, contexts, form=form),
         **{name: partial(peer.write, prepared, most) for name, peer in others.items()},
     }
 
@@ -170,12 +173,13 @@ def measure(
     reader: Reader,
     others: dict[str, Peer],
     batches: Sequence[Sequence[Asked]],
+    form: str,
     order: random.Random,
 ) -> dict[str, object]:
     """Questions a second of all systems, over all batches."""
     times: dict[str, list[float]] = {name: [] for name in ("reader", *others)}
     for batch in batches:
-        work = work_of(reader, others, batch)
+        work = work_of(reader, others, batch, form)
         for name in order.sample(list(work), len(work)):
             times[name].append(seconds(work[name]))
     size = len(batches[0])
@@ -197,23 +201,25 @@ def main() -> int:
     """Measure each batch size in turn, after a warm-up."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--form", choices=FORMS, default=SHORT)
     parser.add_argument("--questions", type=int, default=131)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    rows = asked(arguments.questions, arguments.seed)
+    rows = asked(arguments.questions, arguments.form, arguments.seed)
     reader, others = load_reader(), peers(arguments.seed)
     order = random.Random(arguments.seed)
     for size in arguments.sizes:
         batches = [rows[n : n + size] for n in range(0, len(rows) - size + 1, size)]
-        measure(reader, others, batches[:2], order)
+        measure(reader, others, batches[:2], arguments.form, order)
         result = {
+            "form": arguments.form,
             "batch": size,
             "batches": len(batches) * arguments.runs,
             "threads": torch.get_num_threads(),
             "answer_tokens": round(statistics.mean(row.n_tokens for row in rows), 1),
             "reader_encoder": reader.arithmetic,
-            **measure(reader, others, batches * arguments.runs, order),
+            **measure(reader, others, batches * arguments.runs, arguments.form, order),
         }
         sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
