@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
     from ragcli.reader import Reader
+
+# A test may take long on a machine that does other work as well.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -29,9 +29,9 @@ def test_scores_as_json(run: Run, rows: Path) -> None:
     finished = run("eval", "reader", "rows.jsonl", "rows.jsonl.gz", "--json")
     assert (finished.code, finished.err) == (0, "")
     score = json.loads(finished.out)
-    assert list(score) == ["schema", "em", "f1", "n", "abstained", "seconds"]
+    assert list(score) == ["schema", "em", "f1", "holds", "n", "abstained", "seconds"]
     seconds = score.pop("seconds")
-    assert score == {"schema": 1, "em": 100.0, "f1": 100.0, "n": 4, "abstained": 2}
+    assert score == {"schema": 1, "em": 100.0, "f1": 100.0, "holds": 100.0, "n": 4, "abstained": 2}
     assert seconds > 0
 
 

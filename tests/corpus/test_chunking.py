@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -26,7 +26,6 @@ def sentence(topic: str) -> str:
 
 
 @given(text=prose | anything, max_tokens=st.integers(8, 60))
-@settings(deadline=None)
 def test_passages_rebuild_the_text_within_the_budget(
     tokenizer: Tokenizer, text: str, max_tokens: int
 ) -> None:
@@ -39,7 +38,6 @@ def test_passages_rebuild_the_text_within_the_budget(
 
 
 @given(text=prose, max_tokens=st.integers(8, 60))
-@settings(deadline=None)
 def test_no_passage_begins_or_ends_inside_a_word(
     tokenizer: Tokenizer, text: str, max_tokens: int
 ) -> None:
@@ -49,7 +47,6 @@ def test_no_passage_begins_or_ends_inside_a_word(
 
 
 @given(levels=st.lists(st.integers(1, 6), max_size=12), body=prose)
-@settings(deadline=None)
 def test_headings_do_not_spoil_the_law(tokenizer: Tokenizer, levels: list[int], body: str) -> None:
     text, headings = "", []
     for level in levels:

@@ -109,7 +109,7 @@ def _is_cut_word(chunker: Chunker, text: str, offset: int) -> bool:
 
 
 @given(words=st.lists(st.tuples(WORDS, GAPS), max_size=40), max_tokens=st.integers(8, 24))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_only_a_word_beyond_the_budget_is_cut(
     encoder_tokenizer: Tokenizer, words: list[tuple[str, str]], max_tokens: int
 ) -> None:
@@ -125,7 +125,7 @@ def test_only_a_word_beyond_the_budget_is_cut(
 
 
 @given(lines=st.lists(st.sampled_from(MARKDOWN), max_size=20), end=st.sampled_from(["\n", "\r\n"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_markdown_headings_stand_where_they_say(file: Path, lines: list[str], end: str) -> None:
     text = "\n".join(lines).replace("\n", end)
     document = load_text(file, ".md", text)
@@ -142,7 +142,7 @@ def test_markdown_headings_stand_where_they_say(file: Path, lines: list[str], en
 
 
 @given(parts=st.lists(st.sampled_from(HTML), max_size=30))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_html_headings_stand_where_they_say_and_no_word_is_lost(
     file: Path, parts: list[str]
 ) -> None:

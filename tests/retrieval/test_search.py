@@ -95,8 +95,8 @@ def test_a_reranked_score_is_made_of_fusion_interaction_and_the_readers_attentio
     for hit in hits:
         told = {part.stage: part.score for part in hit.parts}
         found = (told["wider fused"] + told["rerank"]) / 2
-        assert hit.score == pytest.approx(0.8 * found + 0.2 * told["reader"])
-    assert sum(part.score for hit in hits for part in hit.parts if part.stage == "reader") == (
+        assert hit.score == pytest.approx(0.875 * found + 0.125 * told["reader"])
+    assert sum(part.score**2 for hit in hits for part in hit.parts if part.stage == "reader") == (
         pytest.approx(1)
     )
 

@@ -123,7 +123,7 @@ INDEX_TYPES = ("flat", "ivf", "IVF2,Flat", "IVF2,PQ2x2", "PCA2,IVF2,SQ8", "HNSW4
 
 
 @pytest.mark.parametrize("index_type", INDEX_TYPES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=_steps)
 def test_search_agrees_with_brute_force_after_any_sequence(
     bench: Bench, index_type: str, steps: list[tuple[Any, ...]]
@@ -167,7 +167,7 @@ def _documents(draw: st.DrawFn) -> Document:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(document=_documents(), data=st.data())
 def test_what_is_stored_comes_back_as_it_was(
     bench: Bench, document: Document, data: st.DataObject
