@@ -1,7 +1,8 @@
 """A BERT-style transformer encoder in readable PyTorch: token ids → one state per token.
 
 The layout and the parameter shapes are those of BERT (Devlin et al. 2019,
-https://arxiv.org/abs/1810.04805), so that MiniLM's published weights load into it.
+https://arxiv.org/abs/1810.04805), so that MiniLM's published weights load into it. Dropout stands
+where BERT has it, but not on attention weights; its rate is 0 unless training sets it.
 Shapes: B batch, L tokens, D dimension.
 """
 
@@ -40,6 +41,7 @@ class Embeddings(nn.Module):
         self.position = nn.Embedding(config.max_positions, config.dimension)
         self.segment = nn.Embedding(2, config.dimension)
         self.norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, token_ids: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """``token_ids (B, L)`` and ``segment_ids (B, L)`` (0 when absent) → ``(B, L, D)``."""
@@ -48,7 +50,7 @@ class Embeddings(nn.Module):
             states = states + self.segment.weight[0]
         else:
             states = states + self.segment(segment_ids)
-        normalised: Tensor = self.norm(states)
+        normalised: Tensor = self.dropout(self.norm(states))
         return normalised
 
 
@@ -60,10 +62,12 @@ class FeedForward(nn.Module):
         self.expand = nn.Linear(config.dimension, config.feed_forward_dimension)
         self.contract = nn.Linear(config.feed_forward_dimension, config.dimension)
         self.norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, states: Tensor) -> Tensor:
         """``(B, L, D)`` → ``(B, L, D)``."""
-        mixed: Tensor = self.norm(states + self.contract(functional.gelu(self.expand(states))))
+        found = self.dropout(self.contract(functional.gelu(self.expand(states))))
+        mixed: Tensor = self.norm(states + found)
         return mixed
 
 
@@ -88,6 +92,7 @@ class EncoderLayer(nn.Module):
         self.attention = MultiHeadAttention(config.dimension, config.n_heads)
         self.attention_norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
         self.feed_forward = FeedForward(config)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """``states (B, L, D)``, ``mask (B, 1, 1, L)`` true at real tokens → ``(B, L, D)``."""
@@ -104,7 +109,7 @@ class EncoderLayer(nn.Module):
 
     def _take_in(self, states: Tensor, found: Tensor) -> Tensor:
         """Add what attention found to the states, then feed forward: ``(B, L, D)``."""
-        mixed: Tensor = self.feed_forward(self.attention_norm(states + found))
+        mixed: Tensor = self.feed_forward(self.attention_norm(states + self.dropout(found)))
         return mixed
 
 

@@ -52,13 +52,11 @@ def _load_encoder(reader: FusionInDecoder) -> None:
 
 
 def freeze(reader: FusionInDecoder) -> None:
-    """Exclude the embeddings and the lowest encoder layers from training."""
-    frozen = [
-        reader.encoder.embeddings,
-        *reader.encoder.encoder_layers[: reader.config.frozen_layers],
-    ]
-    for module in frozen:
-        module.requires_grad_(False)
+    """Exclude the embeddings and the lowest encoder layers, and nothing else, from training."""
+    reader.requires_grad_(True)
+    reader.encoder.embeddings.requires_grad_(False)
+    for layer in reader.encoder.encoder_layers[: reader.config.frozen_layers]:
+        layer.requires_grad_(False)
 
 
 def trained_tensors(reader: FusionInDecoder) -> dict[str, Tensor]:

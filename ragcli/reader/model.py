@@ -128,6 +128,7 @@ class DecoderLayer(nn.Module):
         self.cross_attention = MultiHeadAttention(config.dimension, config.n_heads)
         self.cross_norm = nn.LayerNorm(config.dimension, config.norm_epsilon)
         self.feed_forward = FeedForward(config)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(
         self,
@@ -146,9 +147,9 @@ class DecoderLayer(nn.Module):
         # With a past, T is 1 and the position may look at everything before it.
         mask = causal_mask(states.shape[1], states.device) if past is None else None
         attended = self.self_attention(states, present, mask).values
-        states = self.self_norm(states + attended)
+        states = self.self_norm(states + self.dropout(attended))
         looked = self.cross_attention(states, cross, memory_mask, return_weights=return_weights)
-        states = self.feed_forward(self.cross_norm(states + looked.values))
+        states = self.feed_forward(self.cross_norm(states + self.dropout(looked.values)))
         return states, present, looked.weights, looked.scores
 
 
@@ -167,6 +168,7 @@ class FusionInDecoder(nn.Module):
         self.position = nn.Embedding(MAX_ANSWER_TOKENS, dimension)
         self.feedback = nn.Linear(dimension, dimension)
         self.input_norm = nn.LayerNorm(dimension, config.encoder.norm_epsilon)
+        self.dropout = nn.Dropout(0.0)
         self.copy_query = nn.Linear(dimension, dimension)
         self.copy_key = nn.Linear(dimension, dimension)
         self.gate = nn.Linear(dimension, 1)
@@ -226,7 +228,8 @@ class FusionInDecoder(nn.Module):
         at = copied.clamp(min=0)[..., None].expand(-1, -1, memory.states.shape[-1])
         source = memory.states.gather(1, at) * (copied >= 0)[..., None]
         positions = self.position.weight[first : first + token_ids.shape[1]]
-        embedded: Tensor = self.input_norm(words + self.feedback(source) + positions)
+        inputs = self.input_norm(words + self.feedback(source) + positions)
+        embedded: Tensor = self.dropout(inputs)
         return embedded
 
     def decode(

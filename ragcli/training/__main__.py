@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -13,8 +13,9 @@ import torch
 from ragcli.encoder import minilm
 from ragcli.reader import checkpoint
 from ragcli.reader.model import FusionInDecoder, ReaderConfig
+from ragcli.reader.windows import GROUP_TOKENS
 from ragcli.training.data import MixConfig, Mixture, load_data, read_rows, texts_of
-from ragcli.training.loop import Progress, Run, Schedule, log_line, train
+from ragcli.training.loop import Progress, Run, Schedule, log_line, set_dropout, train
 from ragcli.training.scoring import score_reader
 
 
@@ -32,13 +33,19 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--rate", type=float, default=2.5e-4)
     add("--passages", type=_weights, default=(1.0,), help="weights of rows of 1,2,... passages")
     add("--no-answer", type=float, default=0.0, help="share of rows without the gold passage")
+    add("--altered", type=float, default=0.0, help="share of rows with an altered question")
     add("--sentences", type=float, default=0.0, help="share of rows that want a sentence")
     add("--window-tokens", type=int, default=192)
     add("--shortest-window", type=int, default=96)
+    add("--dropout", type=float, default=0.0, help="share of computed values to drop")
+    add("--frozen-layers", type=int, help="lowest encoder layers that stay as they are")
     add("--dev", type=Path, help="rows on which EM and F1 are logged during training")
     add("--dev-limit", type=int, default=300)
     add("--evaluate-every", type=int, default=1000, metavar="STEPS")
     add("--batch-tokens", type=int, default=2500)
+    add("--group-tokens", type=int, default=GROUP_TOKENS, help="tokens to encode at once")
+    add("--workers", type=int, default=0, help="processes that make batches, for a GPU")
+    add("--save-every", type=int, default=200, metavar="STEPS")
     add("--seed", type=int, default=0)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args(arguments)
@@ -77,13 +84,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reader = (
         checkpoint.load(options.init) if options.init else checkpoint.initialise(ReaderConfig())
     )
+    if options.frozen_layers is not None:
+        reader.config = replace(reader.config, frozen_layers=options.frozen_layers)
+        checkpoint.freeze(reader)
+    set_dropout(reader, options.dropout)
     mix = MixConfig(
         options.passages,
         options.no_answer,
+        options.altered,
         options.sentences,
         options.window_tokens,
         options.shortest_window,
         options.batch_tokens,
+        options.group_tokens,
     )
     schedule = Schedule(options.steps, options.rate, options.warmup, options.decay, options.seed)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -97,7 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             score = score_reader(trained, options.dev, options.dev_limit)
             log_line(log, step=step, **score)
 
-    run = Run(options.output, report, evaluate, evaluate_every=options.evaluate_every)
+    run = Run(
+        options.output,
+        report,
+        evaluate,
+        save_every=options.save_every,
+        evaluate_every=options.evaluate_every,
+        workers=options.workers,
+    )
     train(reader.to(options.device), mixture, mix, schedule, run)
     return 0
 

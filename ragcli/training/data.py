@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ragcli.errors import InputError
 from ragcli.evaluation.answers import normalise
 from ragcli.reader.model import BEGIN, BEGIN_SENTENCE, END, MAX_ANSWER_TOKENS, NO_ANSWER
 from ragcli.reader.windows import (
+    GROUP_TOKENS,
     QUESTION_TOKENS,
     TokenisedText,
     Window,
@@ -26,12 +28,14 @@ from ragcli.reader.windows import (
     make_window,
     tokenise,
 )
+from ragcli.training.alteration import alter, names_in
 from ragcli.training.loss import TrainingBatch
 from ragcli.training.negatives import rank_passages
 
 MAX_ANSWER = 40
 MAX_SENTENCE = MAX_ANSWER_TOKENS - 1
 _NEGATIVES = 12
+_ALTERATIONS = 2
 
 Range = tuple[int, int]
 """Tokens ``[start, end)`` of a passage."""
@@ -54,7 +58,8 @@ class Example:
     ``[start, end)`` of its answers there, all of one answer's wording; ``sentences`` those of the
     sentence around each, ``None`` for one that is too long to be an answer; ``answer_ids`` the
     tokens to write when the answer does not stand in the passage (then there are no occurrences).
-    ``negatives`` are passages that do not hold any accepted answer, hardest first.
+    ``negatives`` are passages that do not hold any accepted answer, hardest first. ``altered`` are
+    questions like this one that the gold passage does not answer.
     """
 
     question: NDArray[np.int32]
@@ -63,6 +68,7 @@ class Example:
     sentences: tuple[Range | None, ...]
     answer_ids: tuple[int, ...]
     negatives: tuple[int, ...]
+    altered: tuple[NDArray[np.int32], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,8 @@ def load_data(
     vocabulary = tokenizer.get_vocab_size()
     ranked = rank_passages(questions, [p.ids for p in passages], vocabulary, 3 * _NEGATIVES)
     normalised = [f" {normalise(text)} " for text in texts]
+    names = [names_in(text) for text in texts]
+    rng = np.random.default_rng(0)
     examples = []
     for row, question, best in zip(rows, questions, ranked, strict=True):
         answers = texts_of(row["answers"])
@@ -126,13 +134,28 @@ def load_data(
             at, occurrences = found
             gold = number[contexts[at]]
             around = _sentences_around(contexts[at], passages[gold], occurrences)
-            examples.append(Example(question, gold, occurrences, around, (), negatives))
+            strangers = [name for n in negatives for name in names[n]]
+            changed = _altered(tokenizer, str(row["question"]), texts[gold], strangers, rng)
+            examples.append(Example(question, gold, occurrences, around, (), negatives, changed))
         elif free and len(contexts) == 1:
             ids = tokenizer.encode(answers[0], add_special_tokens=False).ids
             if len(ids) <= MAX_ANSWER:
                 gold = number[contexts[0]]
                 examples.append(Example(question, gold, (), (), tuple(ids), negatives))
     return DataSet(file.name, tuple(passages), tuple(examples))
+
+
+def _altered(
+    tokenizer: Tokenizer,
+    question: str,
+    passage: str,
+    strangers: Sequence[str],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int32], ...]:
+    """Tokens of a few altered questions, each another one; none where no rule applies."""
+    found = (alter(question, passage, strangers, rng) for _ in range(_ALTERATIONS))
+    texts = dict.fromkeys(text for text in found if text)
+    return tuple(t.ids[:QUESTION_TOKENS] for t in tokenise(tokenizer, list(texts)))
 
 
 def texts_of(value: object) -> list[str]:
@@ -173,18 +196,22 @@ class MixConfig:
     """How rows are made of examples.
 
     ``passages[n - 1]`` is the weight of rows of n passages, ``no_answer`` the share of rows from
-    which the gold passage is taken away, ``sentences`` the share of rows that want the sentence
-    around the answer instead of it, ``batch_tokens`` the window tokens of one step. The
-    longest window is drawn for each row between ``shortest_window`` and ``window_tokens``: all
-    passages of a row have the same, or their lengths would tell which one is gold.
+    which the gold passage is taken away, ``altered`` the share of those whose question is altered
+    so that the gold passage does not answer it, ``sentences`` the share of those that want the
+    sentence around the answer instead of it, ``batch_tokens`` the window tokens of one step,
+    ``group_tokens`` how many of them are encoded at once. The longest window is drawn for each row
+    between ``shortest_window`` and ``window_tokens``: all passages of a row have the same, or their
+    lengths would tell which one is gold.
     """
 
     passages: tuple[float, ...] = (1.0,)
     no_answer: float = 0.0
+    altered: float = 0.0
     sentences: float = 0.0
     window_tokens: int = 192
     shortest_window: int = 96
     batch_tokens: int = 2500
+    group_tokens: int = GROUP_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +239,11 @@ def make_row(data: DataSet, example: Example, mix: MixConfig, rng: np.random.Gen
     pool = example.negatives[: max(n_negatives, 4)] if rng.random() < 0.5 else example.negatives
     picked = [int(n) for n in rng.choice(pool, n_negatives, replace=False)] if n_negatives else []
     limit = int(rng.integers(mix.shortest_window, mix.window_tokens + 1))
-    windows = [_cut(data, example.question, n, limit, rng) for n in picked]
+    question = example.question
+    is_altered = bool(example.altered) and not absent and rng.random() < mix.altered
+    if is_altered:
+        question = example.altered[int(rng.integers(len(example.altered)))]
+    windows = [_cut(data, question, n, limit, rng) for n in picked]
     chosen = int(rng.integers(len(example.occurrences))) if example.occurrences else 0
     sentence = example.sentences[chosen] if example.sentences else None
     wants_sentence = sentence is not None and rng.random() < mix.sentences
@@ -221,9 +252,14 @@ def make_row(data: DataSet, example: Example, mix: MixConfig, rng: np.random.Gen
         return Row(begin, tuple(windows), -1, (), (), 0)
     wanted = (sentence,) if wants_sentence and sentence else example.occurrences
     chosen = 0 if wants_sentence else chosen
-    window, start = _cut_around(data, example, wanted[chosen] if wanted else None, limit, rng)
+    focus = wanted[chosen] if wanted else None
+    passage = data.passages[example.gold]
+    start, end = _cut_around(passage, focus, max(limit - len(question) - 3, MAX_ANSWER), rng)
+    window = make_window(question, passage, start, end, example.gold)
     at = int(rng.integers(len(windows) + 1))
     windows.insert(at, window)
+    if is_altered:
+        return Row(begin, tuple(windows), -1, (), (), 0)
     shift = window.passage_start - start
     last = len(window) - 1
     occurrences = [(s + shift, e + shift) for s, e in wanted]
@@ -247,29 +283,22 @@ def _cut(
 
 
 def _cut_around(
-    data: DataSet,
-    example: Example,
-    focus: Range | None,
-    tokens: int,
-    rng: np.random.Generator,
-) -> tuple[Window, int]:
-    """Cut a window at random that holds ``focus``; also returns its first token's number."""
-    passage = data.passages[example.gold]
+    passage: TokenisedText, focus: Range | None, room: int, rng: np.random.Generator
+) -> Range:
+    """Tokens ``[start, end)`` of a window of ``room`` tokens cut at random, ``focus`` within it."""
     length = len(passage.ids)
-    room = max(tokens - len(example.question) - 3, MAX_ANSWER)
-    if focus is not None:
-        room = max(room, focus[1] - focus[0])
     low, high = 0, max(length - room, 0)
     if focus is not None:
+        room = max(room, focus[1] - focus[0])
+        high = max(length - room, 0)
         low, high = max(focus[1] - room, 0), min(focus[0], high)
     start = int(rng.integers(low, max(high, low) + 1))
-    end = min(start + room, length)
-    return make_window(example.question, passage, start, end, example.gold), start
+    return start, min(start + room, length)
 
 
-def training_batch(rows: Sequence[Row]) -> TrainingBatch:
-    """Collate rows; see ``TrainingBatch`` for the shapes."""
-    reading = collate([row.windows for row in rows])
+def training_batch(rows: Sequence[Row], group_tokens: int = GROUP_TOKENS) -> TrainingBatch:
+    """Collate rows; see ``TrainingBatch`` for the shapes and ``collate`` for ``group_tokens``."""
+    reading = collate([row.windows for row in rows], group_tokens)
     answers = [_answer(row, reading.window_starts[b]) for b, row in enumerate(rows)]
     length = max(len(targets) for targets, _, _ in answers)
     shape = (len(rows), length)
@@ -285,7 +314,10 @@ def training_batch(rows: Sequence[Row]) -> TrainingBatch:
         copied[b, 1 : len(sources) + 1] = torch.tensor(sources, dtype=torch.int64)
         for t, source in enumerate(sources):
             gold[b, t, [source] if t else first] = True
-    return TrainingBatch(reading, inputs, copied, targets, gold)
+    is_copy = gold.any(-1).flatten()
+    is_free = (targets >= 0).flatten() & ~is_copy
+    positions = (is_copy.nonzero().squeeze(1), is_free.nonzero().squeeze(1))
+    return TrainingBatch(reading, inputs, copied, targets, gold, *positions)
 
 
 def _answer(row: Row, starts: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
@@ -318,19 +350,22 @@ class Mixture:
                 picked += [(number, int(e)) for e in rng.permutation(n)[:size]]
         return [picked[i] for i in rng.permutation(len(picked))]
 
-    def batches(self, mix: MixConfig, seed: int) -> Iterator[list[Row]]:
+    def batches(
+        self, mix: MixConfig, seed: int, part: int = 0, n_parts: int = 1
+    ) -> Iterator[list[Row]]:
         """Endless rows in batches of at most ``mix.batch_tokens``; the same for the same seed.
 
-        Raises ``InputError`` when there is no example.
+        With ``n_parts``, each of them has its own share of every pass. Raises ``InputError`` when
+        there is no example.
         """
         if not any(data.examples for data in self.sets):
             raise InputError("there are no questions to train on")
-        epoch = 0
         rows: list[Row] = []
         tokens = 0
-        while True:
-            rng = np.random.default_rng((seed, epoch))
-            for number, example in self.order(rng):
+        for epoch in count():
+            order = self.order(np.random.default_rng((seed, epoch)))
+            rng = np.random.default_rng((seed, epoch, part))
+            for number, example in order[part::n_parts]:
                 data = self.sets[number]
                 row = make_row(data, data.examples[example], mix, rng)
                 size = sum(map(len, row.windows))
@@ -339,4 +374,3 @@ class Mixture:
                     rows, tokens = [], 0
                 rows.append(row)
                 tokens += size
-            epoch += 1

@@ -13,10 +13,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ragcli.reader import checkpoint
 from ragcli.reader.model import FusionInDecoder
-from ragcli.training.data import MixConfig, Mixture, Row, training_batch
+from ragcli.training.data import MixConfig, Mixture, training_batch
 from ragcli.training.loss import TrainingBatch, answer_loss
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -51,13 +52,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run keeps its state, and whom it tells what."""
+    """Where a run keeps its state, whom it tells what, and how many processes make its batches."""
 
     folder: Path
     report: Callable[[Progress], None]
     evaluate: Callable[[FusionInDecoder, int], None] = lambda reader, step: None
     save_every: int = 200
     evaluate_every: int = 1000
+    workers: int = 0
 
 
 def make_optimizer(reader: FusionInDecoder) -> torch.optim.AdamW:
@@ -113,8 +115,8 @@ def gradient_step(
     optimizer: torch.optim.AdamW,
     batch: TrainingBatch,
     rate: float,
-) -> float:
-    """One forward and backward pass in bf16 and one update; returns the loss."""
+) -> Tensor:
+    """One forward and backward pass in bf16 and one update; returns the loss, a scalar."""
     device = next(reader.parameters()).device
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -124,7 +126,31 @@ def gradient_step(
     nn.utils.clip_grad_norm_([p for p in reader.parameters() if p.requires_grad], 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(loss.detach())
+    return loss.detach()
+
+
+class Batches(IterableDataset[TrainingBatch]):
+    """The batches of a mixture from number ``first`` on; workers take turns, each with a part."""
+
+    def __init__(self, mixture: Mixture, mix: MixConfig, seed: int, first: int) -> None:
+        super().__init__()
+        self.mixture, self.mix, self.seed, self.first = mixture, mix, seed, first
+
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        """Endless batches."""
+        worker = get_worker_info()
+        n_parts = worker.num_workers if worker else 1
+        part = (self.first + (worker.id if worker else 0)) % n_parts
+        done = len(range(part, self.first, n_parts))
+        for rows in islice(self.mixture.batches(self.mix, self.seed, part, n_parts), done, None):
+            yield training_batch(rows, self.mix.group_tokens)
+
+
+def set_dropout(reader: FusionInDecoder, rate: float) -> None:
+    """Let training drop this share of the values that layers compute."""
+    for module in reader.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
 
 
 def train(
@@ -139,18 +165,23 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     optimizer = make_optimizer(reader)
     first = load_checkpoint(folder, reader, optimizer)
-    batches: Iterator[list[Row]] = islice(mixture.batches(mix, schedule.seed), first, None)
-    losses: list[float] = []
+    batches = DataLoader(
+        Batches(mixture, mix, schedule.seed, first),
+        batch_size=None,
+        num_workers=run.workers,
+        prefetch_factor=4 if run.workers else None,
+        pin_memory=next(reader.parameters()).is_cuda,
+    )
+    losses: list[Tensor] = []
     tokens, started = 0, time.monotonic()
     reader.train()
-    for step in range(first, schedule.steps):
-        rows = next(batches)
-        losses.append(gradient_step(reader, optimizer, training_batch(rows), schedule.rate(step)))
-        tokens += sum(len(window) for row in rows for window in row.windows)
+    for step, batch in zip(range(first, schedule.steps), batches, strict=False):
+        losses.append(gradient_step(reader, optimizer, batch, schedule.rate(step)))
+        tokens += batch.n_tokens
         done = step + 1
         if done % 50 == 0 or done == schedule.steps:
+            mean = float(torch.stack(losses).mean())
             seconds = time.monotonic() - started
-            mean = sum(losses) / len(losses)
             run.report(Progress(done, mean, schedule.rate(step), tokens / seconds))
             losses, tokens, started = [], 0, time.monotonic()
         if done % run.save_every == 0 or done == schedule.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +22,8 @@ class TrainingBatch:
     ``inputs (B, T)`` decoder input tokens, ``copied (B, T)`` the memory position each was copied
     from (-1: none), ``targets (B, T)`` wanted tokens, -1 behind the end. ``gold (B, T, M)`` is true
     at the positions from which the target is to be copied; where none is, any way of writing the
-    target will do.
+    target will do. ``copy_at`` and ``free_at`` are the numbers of the flattened answer positions of
+    the one and the other kind.
     """
 
     reading: ReaderBatch
@@ -29,11 +31,25 @@ class TrainingBatch:
     copied: Tensor
     targets: Tensor
     gold: Tensor
+    copy_at: Tensor
+    free_at: Tensor
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all windows."""
+        return int(self.reading.memory_mask.sum())
 
     def to(self, device: torch.device) -> TrainingBatch:
         """Return the same batch on another device."""
-        moved = (t.to(device) for t in (self.inputs, self.copied, self.targets, self.gold))
-        return TrainingBatch(self.reading.to(device), *moved)
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> TrainingBatch:
+        """Return the same batch in memory that a GPU can read while the CPU goes on."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> TrainingBatch:
+        plain = (self.inputs, self.copied, self.targets, self.gold, self.copy_at, self.free_at)
+        return TrainingBatch(self.reading.map(change), *map(change, plain))
 
 
 def answer_loss(reader: FusionInDecoder, batch: TrainingBatch) -> Tensor:
@@ -45,22 +61,22 @@ def answer_loss(reader: FusionInDecoder, batch: TrainingBatch) -> Tensor:
     """
     memory = reader.encode(batch.reading)
     output = reader.decode(memory, batch.inputs, batch.copied)
-    real = batch.targets >= 0
-    is_copy = batch.gold.any(-1) & real
-    is_free = real & ~is_copy
-    log_vocabulary_gate = functional.logsigmoid(output.gate_logits)
-    log_copy_gate = functional.logsigmoid(-output.gate_logits)
+    gate = output.gate_logits.flatten()
+    copies = output.copy_log_probabilities.flatten(0, 1)
 
-    copied = output.copy_log_probabilities.masked_fill(~batch.gold, _NOTHING).logsumexp(-1)
-    copy_loss = -(log_copy_gate + copied)[is_copy]
+    at = batch.copy_at
+    gold = batch.gold.flatten(0, 1)[at]
+    copied = copies[at].masked_fill(~gold, _NOTHING).logsumexp(-1)
+    copy_loss = -(functional.logsigmoid(-gate[at]) + copied)
 
-    logits = reader.vocabulary_logits(output.states[is_free])
-    wanted = batch.targets[is_free]
+    at = batch.free_at
+    logits = reader.vocabulary_logits(output.states.flatten(0, 1)[at])
+    wanted = batch.targets.flatten()[at]
     written = functional.log_softmax(logits, -1).gather(1, wanted[:, None]).squeeze(1)
-    rows = is_free.nonzero()[:, 0]
+    rows = at // batch.targets.shape[1]
     elsewhere = (memory.ids[rows] == wanted[:, None]) & memory.copyable[rows]
-    found = output.copy_log_probabilities[is_free].masked_fill(~elsewhere, _NOTHING).logsumexp(-1)
+    found = copies[at].masked_fill(~elsewhere, _NOTHING).logsumexp(-1)
     free_loss = -torch.logaddexp(
-        log_vocabulary_gate[is_free] + written, log_copy_gate[is_free] + found
+        functional.logsigmoid(gate[at]) + written, functional.logsigmoid(-gate[at]) + found
     )
     return torch.cat((copy_loss, free_loss)).mean()
