@@ -16,6 +16,7 @@ from ragcli.cli.exits import found_code
 from ragcli.cli.options import (
     AnswerForm,
     AsJson,
+    Beams,
     Conditions,
     DenseWeight,
     Diversity,
@@ -53,6 +54,7 @@ def ask(
     ] = None,
     k: PassagesToRead = None,
     form: AnswerForm = None,
+    beams: Beams = None,
     min_confidence: MinConfidence = None,
     attribution: Annotated[
         str | None,
@@ -155,7 +157,7 @@ def ask(
         rerank=rerank,
     )
     options = replace(
-        _options(settings, environment, context_file, form),
+        _options(settings, environment, context_file, form, beams),
         heads=heads,
         verify=verify,
         explain=explain or html is not None,
@@ -212,7 +214,11 @@ def _page(answer: Answer, basis: Basis) -> str:
 
 
 def _options(
-    settings: Settings, environment: Environment, context_file: str | None, form: str | None
+    settings: Settings,
+    environment: Environment,
+    context_file: str | None,
+    form: str | None,
+    beams: int | None,
 ) -> AskOptions:
     from ragcli.engine.asking import AskOptions
 
@@ -221,6 +227,7 @@ def _options(
         "min_confidence": settings.min_confidence,
         "method": settings.attribution,
         "form": form,
+        "beams": beams,
         "encoder_name": settings.encoder,
         "context_name": "stdin" if context_file == "-" else context_file,
     }

@@ -22,6 +22,7 @@ from ragcli.cli.judged import (
 from ragcli.cli.options import (
     AnswerForm,
     AsJson,
+    Beams,
     DenseWeight,
     EncoderName,
     Fusion,
@@ -85,6 +86,7 @@ def evaluate_reader(
         ),
     ] = None,
     form: AnswerForm = None,
+    beams: Beams = None,
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Reader weights; by default those that come along."),
@@ -99,6 +101,7 @@ def evaluate_reader(
     it is less confident than that, as ask does.
     """
     from ragcli.engine.evaluating import evaluate_reader as measure
+    from ragcli.reader.model import SHORT
 
     environment: Environment = context.obj
     score = measure(
@@ -106,7 +109,8 @@ def evaluate_reader(
         limit=limit,
         seed=seed,
         min_confidence=min_confidence,
-        **({} if form is None else {"form": form}),
+        form=form or SHORT,
+        beams=beams or 1,
         weights=None if weights is None else environment.cwd / weights,
         progress=question_counter(environment),
     )
@@ -129,6 +133,7 @@ def evaluate_answers(
     limit: Limit = None,
     seed: Seed = 0,
     k: PassagesToRead = None,
+    beams: Beams = None,
     min_confidence: MinConfidence = None,
     mode: Mode = None,
     fusion: Fusion = None,
@@ -168,6 +173,7 @@ def evaluate_answers(
     )
     given = {
         "k": settings.k,
+        "beams": beams,
         "min_confidence": settings.min_confidence,
         "encoder_name": settings.encoder,
     }

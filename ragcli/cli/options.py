@@ -125,6 +125,16 @@ AnswerForm = Annotated[
         help="short: a few words; sentence: the sentence that holds them. [default: short]",
     ),
 ]
+Beams = Annotated[
+    int | None,
+    typer.Option(
+        "--beams",
+        metavar="N",
+        min=1,
+        max=16,
+        help="Carry on this many beginnings of an answer side by side. [default: 1]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 

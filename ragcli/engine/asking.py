@@ -26,7 +26,7 @@ from ragcli.engine.paths import StoredPaths
 from ragcli.engine.verifying import Verifier
 from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, shipped_calibration
-from ragcli.reader.model import SHORT, opening_of
+from ragcli.reader.model import SHORT, check_beams, opening_of
 from ragcli.records import (
     Answer,
     Attribution,
@@ -56,7 +56,8 @@ BATCH_SIZE = 16
 class AskOptions:
     """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report.
 
-    ``form`` is a short answer, or the sentence that holds it. With ``verify``, answers are tried
+    ``form`` is a short answer, or the sentence that holds it; ``beams`` is how many beginnings of
+    an answer are carried on side by side. With ``verify``, answers are tried
     without what they are owed to; with ``explain``, it is told what each of their words looked at,
     in the mean of the decoder's layers and heads or in the ``layer`` and ``head`` named here,
     counted from 1; with ``word_shares``, what each of them is owed to, word by word.
@@ -68,6 +69,7 @@ class AskOptions:
     filters: Filters = NO_FILTERS
     method: str = DEFAULT_METHOD
     form: str = SHORT
+    beams: int = 1
     heads: bool = False
     verify: bool = False
     explain: bool = False
@@ -79,12 +81,13 @@ class AskOptions:
     context_name: str = "context"
 
     def __post_init__(self) -> None:
-        """Raise ``UsageError`` for a reading or a form that does not exist."""
+        """Raise ``UsageError`` for a reading, a form or beams that do not exist."""
         if self.method not in METHODS:
             raise UsageError(
                 f"unknown attribution {self.method!r}", f"choose one of: {', '.join(METHODS)}"
             )
         opening_of(self.form)
+        check_beams(self.beams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def ask_with_basis(
             read = {
                 n: (generation, memory if options.verify else None)
                 for n, generation, memory in reader.read(
-                    [q.text for q in batch], texts, form=options.form
+                    [q.text for q in batch], texts, form=options.form, beams=options.beams
                 )
             }
             timings = {

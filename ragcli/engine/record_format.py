@@ -67,6 +67,7 @@ class RecordedSettings:
     min_confidence: float
     attribution: str
     form: str = "short"
+    beams: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def settings_of(options: AskOptions) -> RecordedSettings:
         options.min_confidence,
         options.method,
         options.form,
+        options.beams,
     )
 
 
@@ -198,6 +199,7 @@ def options_of(record: Record, folder: Path | None) -> AskOptions:
         make_filters(settings.filter, settings.path, seen_from.as_posix()),
         settings.attribution,
         settings.form,
+        settings.beams,
         seen_from=seen_from,
         context_name=settings.context_name,
     )

@@ -30,7 +30,6 @@ from ragcli.engine.record_format import Record, StoredRecord
 from ragcli.engine.recording import options_of
 from ragcli.errors import IndexMissingError, ModelError, RagcliError, UsageError
 from ragcli.reader.confidence import shipped_calibration
-from ragcli.reader.model import FORMS
 from ragcli.records import Question, ScoredPassage
 
 
@@ -180,10 +179,14 @@ class _Replayer:
     ) -> list[Rereading]:
         """Read each plan's question in ``texts``, whose passages go by ``keys`` in comparisons."""
         rereadings: dict[int, Rereading] = {}
-        for form in FORMS:
-            some = [n for n, plan in enumerate(plans) if plan.options.form == form]
+        for form, beams in {(plan.options.form, plan.options.beams) for plan in plans}:
+            some = [
+                n
+                for n, plan in enumerate(plans)
+                if (plan.options.form, plan.options.beams) == (form, beams)
+            ]
             questions, contexts = [plans[n].question.text for n in some], [texts[n] for n in some]
-            generations = self._reader.generate(questions, contexts, form=form)
+            generations = self._reader.generate(questions, contexts, form=form, beams=beams)
             for n, generation in zip(some, generations, strict=True):
                 options = plans[n].options
                 reading = Reading.of(generation, texts[n], shipped_calibration(form), options)

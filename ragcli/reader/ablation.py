@@ -33,7 +33,8 @@ class AnsweredMemory:
     """One question's memory with the answer that was written from it.
 
     ``memory`` is of this one question and its ``windows``; ``token_ids`` are the answer's, without
-    the end token, and ``opening`` is the token that asked for its form.
+    the end token, ``opening`` is the token that asked for its form, ``beams`` how many beginnings
+    of it were carried on side by side.
     """
 
     def __init__(
@@ -42,13 +43,16 @@ class AnsweredMemory:
         memory: Memory,
         windows: Sequence[Window],
         token_ids: NDArray[np.int64],
+        *,
         opening: int = BEGIN,
+        beams: int = 1,
     ) -> None:
         self.network = network
         self.memory = memory
         self.windows = tuple(windows)
         self.token_ids = token_ids
         self.opening = opening
+        self.beams = beams
         lengths = [len(window) for window in windows]
         self._contexts = np.repeat([window.context for window in windows], lengths)
         self._spans = np.vstack([_NO_SPANS, *(window.spans for window in windows)])
@@ -81,7 +85,14 @@ class AnsweredMemory:
             with torch.inference_mode():
                 memory = memory.join(self.network.encode(collate([windows])))
         together = [*others, *windows]
-        return AnsweredMemory(self.network, memory, together, self.token_ids, self.opening)
+        return AnsweredMemory(
+            self.network,
+            memory,
+            together,
+            self.token_ids,
+            opening=self.opening,
+            beams=self.beams,
+        )
 
     def log_probabilities(self, kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
         """Natural log-probability ``(K,)`` of the whole answer, its end included, for each mask.

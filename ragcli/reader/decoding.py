@@ -1,11 +1,15 @@
-"""Greedy decoding: at each step the likeliest token of the mixture, with its source.
+"""Decoding: token by token, the likeliest answer under the mixture, each token with its source.
 
+With one beam, decoding is greedy: the likeliest token at each step. With more, the likeliest
+beginnings of each answer are carried on side by side, and the whole answer that is likeliest wins.
+Keys and values of earlier tokens are kept, so a step runs over one token only.
 A token that is copied keeps the memory position it was copied from. When the position right behind
 the last copied one holds the chosen token and is nearly as likely as the best, it is taken: a span
 then goes on where it began instead of jumping to another mention of the same word. Words are copied
 whole: no copied run begins or ends inside one. No position is copied twice, so an answer cannot go
 round in circles.
-Shapes: B questions, T answer tokens, M memory positions, H heads, V vocabulary with specials.
+Shapes: B questions, R = B · beams rows, each the beginning of an answer, T answer tokens, M memory
+positions, H heads, V vocabulary with specials.
 """
 
 from __future__ import annotations
@@ -54,11 +58,15 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one decoding step chose for B questions and what it looked at."""
+    """What one decoding step chose, a row each, and what the rows before it looked at.
+
+    ``parents (R,)`` are the rows before it that ``token_ids (R,)`` go on from.
+    """
 
     token_ids: Tensor
     sources: Tensor
     log_probabilities: Tensor
+    parents: Tensor
     copy_gate: Tensor
     copy: Tensor
     cross_attention: Tensor
@@ -71,22 +79,25 @@ def begin(reader: FusionInDecoder, memory: Memory, opening: int) -> DecoderOutpu
     return reader.decode(memory, token_ids, torch.full_like(token_ids, -1))
 
 
-def decode_greedily(
+def decode(
     reader: FusionInDecoder,
     memory: Memory,
     continues: Tensor,
     max_answer_tokens: int,
+    *,
     opening: int = BEGIN,
+    beams: int = 1,
 ) -> list[Decoded]:
     """Write an answer of at most ``max_answer_tokens`` for every question of a memory.
 
     ``continues (B, M)`` is true at memory positions inside a word, behind its first token;
-    ``opening`` is the token that asks for the form of the answer.
+    ``opening`` is the token that asks for the form of the answer. Of each question the ``beams``
+    likeliest beginnings are carried on. Neither these nor the answer depend on the other questions.
     """
     n_questions = memory.states.shape[0]
     token_ids = torch.full((n_questions,), opening)
     sources = torch.full((n_questions,), -1)
-    finished = torch.zeros(n_questions, dtype=torch.bool)
+    scores = torch.zeros(n_questions)
     taken = torch.zeros_like(memory.copyable)
     p_no_answer = torch.zeros(n_questions)
     past: tuple[KeysValues, ...] | None = None
@@ -95,7 +106,6 @@ def decode_greedily(
         output = reader.decode(
             memory, token_ids[:, None], sources[:, None], past, return_weights=True
         )
-        past = output.past
         copied = _copied(output, continues, sources) * ~taken
         chances = mixture(reader, memory, output, copied)
         if number == 0:
@@ -103,14 +113,53 @@ def decode_greedily(
             chances[:, END] = 0.0
         chances[:, NO_ANSWER] = 0.0
         _finish_word(chances, memory.ids, continues, sources)
-        step = _choose(memory, output, chances, copied, sources)
-        finished = finished | (step.token_ids == END)
-        if bool(finished.all()):
+        _stay_finished(chances, token_ids)
+        likelihood, chosen, parents, scores = _extend(chances, scores, n_questions, beams)
+        if number == 0 and beams > 1:
+            memory, continues = memory.repeat(beams), continues.repeat_interleave(beams, 0)
+        sources = place(memory, copied[parents], chosen, likelihood, sources[parents])
+        token_ids = chosen
+        steps.append(_step(output, token_ids, sources, likelihood, parents))
+        # Scores only fall: the best row, once finished, stays the best.
+        if bool((token_ids[::beams] == END).all()):
             break
-        steps.append(step)
-        token_ids, sources = step.token_ids, step.sources
-        taken |= functional.one_hot(sources + 1, taken.shape[1] + 1)[:, 1:].bool()
-    return [_collect(steps, b, float(p_no_answer[b])) for b in range(n_questions)]
+        past = tuple((keys[parents], values[parents]) for keys, values in output.past)
+        taken = taken[parents] | _one_hot(sources, taken.shape[1])
+    return [_collect(steps, b * beams, float(p_no_answer[b])) for b in range(n_questions)]
+
+
+def _extend(
+    chances: Tensor, scores: Tensor, n_questions: int, beams: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Go on from every row with its likeliest tokens and keep the best ``beams`` of a question.
+
+    ``chances (rows, V)`` and the rows' log-probabilities ``scores (rows,)`` → of the new rows, the
+    best of a question first: likelihood of the token, token, row it goes on from, score. All (R,).
+    """
+    likelihoods, tokens = chances.topk(beams)
+    n_before = len(scores) // n_questions
+    totals = (scores[:, None] + likelihoods.log()).view(n_questions, n_before * beams)
+    best, at = totals.topk(beams)
+    first_rows = torch.arange(n_questions)[:, None] * n_before
+    candidates = (first_rows * beams + at).flatten()
+    return (
+        likelihoods.flatten()[candidates],
+        tokens.flatten()[candidates],
+        candidates // beams,
+        best.flatten(),
+    )
+
+
+def _stay_finished(chances: Tensor, token_ids: Tensor) -> None:
+    """Let the end of an answer be followed by itself alone; ``chances`` are changed in place."""
+    finished = token_ids == END
+    chances[finished] = 0.0
+    chances[finished, END] = 1.0
+
+
+def _one_hot(positions: Tensor, n_positions: int) -> Tensor:
+    """``positions (R,)`` → ``(R, M)``, true there; nowhere for -1."""
+    return functional.one_hot(positions + 1, n_positions + 1)[:, 1:].bool()
 
 
 def _copied(output: DecoderOutput, continues: Tensor, previous: Tensor) -> Tensor:
@@ -146,15 +195,14 @@ def mixture(
     return written.scatter_add(1, memory.ids, copied)
 
 
-def _choose(
-    memory: Memory, output: DecoderOutput, chances: Tensor, copied: Tensor, previous: Tensor
+def _step(
+    output: DecoderOutput, token_ids: Tensor, sources: Tensor, likelihood: Tensor, parents: Tensor
 ) -> _Step:
-    """Take the likeliest token, with its source."""
-    likelihood, token_ids = chances.max(-1)
     return _Step(
         token_ids,
-        place(memory, copied, token_ids, likelihood, previous),
+        sources,
         likelihood.clamp(min=1e-12).log(),
+        parents,
         1 - output.gate_logits[:, -1].sigmoid(),
         output.copy_log_probabilities[:, -1].exp(),
         torch.stack([w[:, :, -1] for w in output.cross_weights], 1),
@@ -180,25 +228,26 @@ def place(
     return torch.where(is_copied, position, -1)
 
 
-def _collect(steps: list[_Step], question: int, p_no_answer: float) -> Decoded:
-    """Gather one question's steps up to its end token."""
-    taken: list[_Step] = []
-    for step in steps:
-        if int(step.token_ids[question]) == END:
-            break
-        taken.append(step)
+def _collect(steps: list[_Step], row: int, p_no_answer: float) -> Decoded:
+    """Follow a last row back to where its answer begins, and gather it up to its end token."""
+    path: list[tuple[_Step, int, int]] = []
+    for step in reversed(steps):
+        parent = int(step.parents[row])
+        if int(step.token_ids[row]) != END:
+            path.insert(0, (step, row, parent))
+        row = parent
 
-    def gather(name: str, axis: int = 0) -> NDArray[np.float32]:
-        parts = [getattr(step, name)[question].float().numpy() for step in taken]
+    def looked(name: str, axis: int = 0) -> NDArray[np.float32]:
+        parts = [getattr(step, name)[parent].float().numpy() for step, _, parent in path]
         return np.stack(parts, axis)
 
     return Decoded(
-        np.array([int(s.token_ids[question]) for s in taken]),
-        np.array([int(s.sources[question]) for s in taken]),
-        gather("log_probabilities"),
-        gather("copy_gate"),
-        gather("copy"),
-        gather("cross_attention", 2),
-        gather("pre_softmax", 2),
+        np.array([int(step.token_ids[row]) for step, row, _ in path]),
+        np.array([int(step.sources[row]) for step, row, _ in path]),
+        np.array([float(step.log_probabilities[row]) for step, row, _ in path], np.float32),
+        looked("copy_gate"),
+        looked("copy"),
+        looked("cross_attention", 2),
+        looked("pre_softmax", 2),
         p_no_answer,
     )

@@ -16,7 +16,7 @@ from ragcli.encoder import minilm
 from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
 from ragcli.reader.ablation import AnsweredMemory
-from ragcli.reader.decoding import Decoded, begin, decode_greedily
+from ragcli.reader.decoding import Decoded, begin, decode
 from ragcli.reader.model import (
     BEGIN_SENTENCE,
     MAX_ANSWER_TOKENS,
@@ -71,14 +71,17 @@ class Reader:
         questions: Sequence[str],
         contexts: Sequence[Sequence[str]],
         max_answer_tokens: int = MAX_ANSWER_TOKENS,
+        *,
         form: str = SHORT,
+        beams: int = 1,
     ) -> list[Generation]:
         """Answer each question from its own contexts; results stand in the order of questions.
 
-        ``form`` is a short answer, or the sentence that holds it. A question without any readable
+        ``form`` is a short answer, or the sentence that holds it; ``beams`` is how many beginnings
+        of an answer are carried on side by side. A question without any readable
         context gets the empty answer with ``p_no_answer`` 1.
         """
-        read = self.read(questions, contexts, max_answer_tokens, form)
+        read = self.read(questions, contexts, max_answer_tokens, form=form, beams=beams)
         found = {n: generation for n, generation, _ in read}
         return [found.get(n) or Generation.empty() for n in range(len(questions))]
 
@@ -87,7 +90,9 @@ class Reader:
         questions: Sequence[str],
         contexts: Sequence[Sequence[str]],
         max_answer_tokens: int = MAX_ANSWER_TOKENS,
+        *,
         form: str = SHORT,
+        beams: int = 1,
     ) -> Iterator[tuple[int, Generation, AnsweredMemory]]:
         """Yield number, generation and memory of each question that has a readable context.
 
@@ -101,13 +106,20 @@ class Reader:
                 memory = self.network.encode(collate([windows[n] for n in batch]))
                 norms = torch.stack(self.network.value_norms(memory), 1).numpy()
                 continues = self._is_continuation[memory.ids]
-                decoded = decode_greedily(
-                    self.network, memory, continues, max_answer_tokens, opening
+                decoded = decode(
+                    self.network,
+                    memory,
+                    continues,
+                    max_answer_tokens,
+                    opening=opening,
+                    beams=beams,
                 )
             for row, (n, raw) in enumerate(zip(batch, decoded, strict=True)):
                 own = memory.of_question(row, sum(map(len, windows[n])))
                 generation = self._generation(raw, norms[row], own, windows[n], contexts[n])
-                answered = AnsweredMemory(self.network, own, windows[n], raw.token_ids, opening)
+                answered = AnsweredMemory(
+                    self.network, own, windows[n], raw.token_ids, opening=opening, beams=beams
+                )
                 yield n, generation, answered
 
     def reread(
@@ -131,8 +143,13 @@ class Reader:
         with torch.inference_mode():
             norms = torch.stack(self.network.value_norms(answered.memory), 1)[0].numpy()
             continues = self._is_continuation[memory.ids]
-            decoded = decode_greedily(
-                self.network, memory, continues, max_answer_tokens, answered.opening
+            decoded = decode(
+                self.network,
+                memory,
+                continues,
+                max_answer_tokens,
+                opening=answered.opening,
+                beams=answered.beams,
             )
         return [
             self._generation(raw, norms, answered.memory, answered.windows, contexts)

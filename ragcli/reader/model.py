@@ -32,6 +32,8 @@ SHORT, SENTENCE = "short", "sentence"
 FORMS = {SHORT: BEGIN, SENTENCE: BEGIN_SENTENCE}
 """Forms of an answer, each with the token that asks for it where the answer begins."""
 MAX_ANSWER_TOKENS = 64
+MAX_BEAMS = 16
+"""Most beginnings of an answer that are carried on side by side."""
 
 
 def opening_of(form: str) -> int:
@@ -39,6 +41,12 @@ def opening_of(form: str) -> int:
     if form not in FORMS:
         raise UsageError(f"unknown form {form!r}", f"choose one of: {', '.join(FORMS)}")
     return FORMS[form]
+
+
+def check_beams(beams: int) -> None:
+    """Raise ``UsageError`` for a number of beams that decoding does not take."""
+    if not 1 <= beams <= MAX_BEAMS:
+        raise UsageError(f"{beams} beams cannot be followed", f"choose 1 to {MAX_BEAMS}")
 
 
 KeysValues = tuple[Tensor, Tensor]
@@ -76,6 +84,10 @@ class Memory:
         """Return one question's memory once for each mask ``kept (K, M)`` of what may be seen."""
         repeated = self._each(lambda _, held: held.expand(len(kept), *held.shape[1:]))
         return replace(repeated, mask=self.mask & kept, copyable=self.copyable & kept)
+
+    def repeat(self, times: int) -> Memory:
+        """Return every question's memory ``times`` times, one behind the other."""
+        return self._each(lambda _, held: held.repeat_interleave(times, 0))
 
     def keep(self, kept: Tensor) -> Memory:
         """Return one question's memory without the positions that ``kept (M,)`` is false at."""

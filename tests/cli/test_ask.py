@@ -253,6 +253,7 @@ def test_layer_and_head_must_exist_and_need_explain(
 def test_what_was_looked_at_goes_with_all_other_reports(run: Run, notes: Path) -> None:
     (notes / "asked.txt").write_text(f"{WHEN}\nWho lives in the river?\n", "utf-8")
     flags = ("--form", "sentence", "--explain", "--verify", "--heads", "--record", "kept.jsonl")
+    flags = (*flags, "--beams", "3")
     finished = run("ask", "--questions", "asked.txt", "--context", "notes.txt", *flags)
     assert (finished.code, finished.err) == (0, "")
     answer, abstention = map(json.loads, finished.out.splitlines())
