@@ -10,6 +10,8 @@ Span = tuple[int, int]
 """First and past-the-last character offset."""
 
 _HEADING_OR_TABLE = re.compile(r"\s*(?:#{1,6}\s|\||```|~~~)")
+_MARKED_HEADING = re.compile(r"#{1,6}\s")
+_BULLET = re.compile(r"[-*+•‣◦]\s")
 _CELL_GAP = " | "
 _RULE = re.compile(r"([=\-~^\"'*+#_])\1{2,}")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦]|\(?\d{1,3}(?:\.\d{1,3})*[.)]|\(?[a-z][.)])\s+\S")
@@ -26,6 +28,7 @@ _WORD_BEFORE = re.compile(r"[^\s(\[\"'“‘«]*$")
 _MOST_WORD_CHARACTERS = 24
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)*[A-Za-z]")
 _ENUMERATOR = re.compile(r"\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]")
+_CLOSERS = "\"'”’»)]*_`"
 _OPENERS = "\"'“‘«([*_"
 
 _NEVER_LAST = frozenset(
@@ -62,6 +65,35 @@ def sentence_spans(text: str) -> list[Span]:
     pieces = (piece for block in _blocks(text) for piece in _sentences(text, *block))
     trimmed = (_trim(text, *piece) for piece in pieces)
     return [(start, end) for start, end in trimmed if any(map(str.isalnum, text[start:end]))]
+
+
+def heading_spans(text: str) -> list[Span]:
+    """Those of ``sentence_spans`` that are headings: they head a text and do not end a sentence.
+
+    A line marked as a heading is one. So is another line that ends without a full stop or the like
+    when a sentence that ends with one stands on the next line of text; a list item with a bullet
+    and a table row are not.
+    """
+    spans = sentence_spans(text)
+    return [
+        span
+        for number, span in enumerate(spans)
+        if _is_heading(text, span, next(iter(spans[number + 1 : number + 2]), None))
+    ]
+
+
+def _is_heading(text: str, span: Span, following: Span | None) -> bool:
+    piece = text[slice(*span)]
+    if _MARKED_HEADING.match(piece):
+        return True
+    if following is None or "\n" in piece or _CELL_GAP in piece or _BULLET.match(piece):
+        return False
+    goes_on_below = "\n" in text[span[1] : following[0]]
+    return goes_on_below and not _is_ended(piece) and _is_ended(text[slice(*following)])
+
+
+def _is_ended(piece: str) -> bool:
+    return piece.rstrip(_CLOSERS)[-1:] in _LINE_ENDERS
 
 
 def _trim(text: str, start: int, end: int) -> Span:

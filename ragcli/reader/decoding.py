@@ -5,8 +5,8 @@ beginnings of each answer are carried on side by side, and the whole answer that
 Keys and values of earlier tokens are kept, so a step runs over one token only.
 A token that is copied keeps the memory position it was copied from. When the position right behind
 the last copied one holds the chosen token and is nearly as likely as the best, it is taken: a span
-then goes on where it began instead of jumping to another mention of the same word. Words are copied
-whole: no copied run begins or ends inside one. No position is copied twice, so an answer cannot go
+then goes on where it began instead of jumping to another mention of the same word. Words, or whole
+sentences, are not torn: see ``copying``. No position is copied twice, so an answer cannot go
 round in circles.
 Shapes: B questions, R = B · beams rows, each the beginning of an answer, T answer tokens, M memory
 positions, H heads, V vocabulary with specials.
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ragcli.reader.copying import CopyRules
 from ragcli.reader.model import (
     BEGIN,
     END,
@@ -82,7 +83,7 @@ def begin(reader: FusionInDecoder, memory: Memory, opening: int) -> DecoderOutpu
 def decode(
     reader: FusionInDecoder,
     memory: Memory,
-    continues: Tensor,
+    rules: CopyRules,
     max_answer_tokens: int,
     *,
     opening: int = BEGIN,
@@ -90,9 +91,9 @@ def decode(
 ) -> list[Decoded]:
     """Write an answer of at most ``max_answer_tokens`` for every question of a memory.
 
-    ``continues (B, M)`` is true at memory positions inside a word, behind its first token;
-    ``opening`` is the token that asks for the form of the answer. Of each question the ``beams``
-    likeliest beginnings are carried on. Neither these nor the answer depend on the other questions.
+    ``rules`` tell what may be copied, ``opening`` is the token that asks for the form of the
+    answer. Of each question the ``beams`` likeliest beginnings are carried on. Neither these nor
+    the answer depend on the other questions.
     """
     n_questions = memory.states.shape[0]
     token_ids = torch.full((n_questions,), opening)
@@ -106,17 +107,19 @@ def decode(
         output = reader.decode(
             memory, token_ids[:, None], sources[:, None], past, return_weights=True
         )
-        copied = _copied(output, continues, sources) * ~taken
+        gate = output.gate_logits[:, -1:].sigmoid()
+        copied = output.copy_log_probabilities[:, -1].exp() * (1 - gate)
+        copied = rules.allow(copied, sources, opening=number == 0) * ~taken
         chances = mixture(reader, memory, output, copied)
         if number == 0:
             p_no_answer = chances[:, NO_ANSWER].clone()
             chances[:, END] = 0.0
         chances[:, NO_ANSWER] = 0.0
-        _finish_word(chances, memory.ids, continues, sources)
+        _go_on(chances, memory.ids, rules.continues, sources)
         _stay_finished(chances, token_ids)
         likelihood, chosen, parents, scores = _extend(chances, scores, n_questions, beams)
         if number == 0 and beams > 1:
-            memory, continues = memory.repeat(beams), continues.repeat_interleave(beams, 0)
+            memory, rules = memory.repeat(beams), rules.repeat(beams)
         sources = place(memory, copied[parents], chosen, likelihood, sources[parents])
         token_ids = chosen
         steps.append(_step(output, token_ids, sources, likelihood, parents))
@@ -162,19 +165,8 @@ def _one_hot(positions: Tensor, n_positions: int) -> Tensor:
     return functional.one_hot(positions + 1, n_positions + 1)[:, 1:].bool()
 
 
-def _copied(output: DecoderOutput, continues: Tensor, previous: Tensor) -> Tensor:
-    """Probability ``(B, M)`` of copying from each position, 0 inside words that it would tear.
-
-    A position inside a word can only be taken right behind ``previous (B,)``.
-    """
-    positions = torch.arange(continues.shape[1])
-    torn = continues & (positions != (previous + 1)[:, None])
-    gate = output.gate_logits[:, -1:].sigmoid()
-    return output.copy_log_probabilities[:, -1].exp() * (1 - gate) * ~torn
-
-
-def _finish_word(chances: Tensor, ids: Tensor, continues: Tensor, previous: Tensor) -> None:
-    """Leave only the next token's probability where the word copied last goes on there.
+def _go_on(chances: Tensor, ids: Tensor, continues: Tensor, previous: Tensor) -> None:
+    """Leave only the next position's token where what was copied last goes on there.
 
     ``chances (B, V)`` are changed in place; ``previous (B,)`` are the positions copied last.
     """

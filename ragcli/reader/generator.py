@@ -16,6 +16,7 @@ from ragcli.encoder import minilm
 from ragcli.encoder.precision import fast_dtype
 from ragcli.reader import checkpoint
 from ragcli.reader.ablation import AnsweredMemory
+from ragcli.reader.copying import CopyRules, sentence_rules, word_rules
 from ragcli.reader.decoding import Decoded, begin, decode
 from ragcli.reader.model import (
     BEGIN_SENTENCE,
@@ -105,11 +106,13 @@ class Reader:
             with torch.inference_mode():
                 memory = self.network.encode(collate([windows[n] for n in batch]))
                 norms = torch.stack(self.network.value_norms(memory), 1).numpy()
-                continues = self._is_continuation[memory.ids]
+                rules = self._rules(
+                    opening, memory, [windows[n] for n in batch], [contexts[n] for n in batch]
+                )
                 decoded = decode(
                     self.network,
                     memory,
-                    continues,
+                    rules,
                     max_answer_tokens,
                     opening=opening,
                     beams=beams,
@@ -142,11 +145,16 @@ class Reader:
         memory = answered.memory.narrow(torch.from_numpy(np.stack(kept)))
         with torch.inference_mode():
             norms = torch.stack(self.network.value_norms(answered.memory), 1)[0].numpy()
-            continues = self._is_continuation[memory.ids]
+            rules = self._rules(
+                answered.opening,
+                memory,
+                [answered.windows] * len(kept),
+                [contexts] * len(kept),
+            )
             decoded = decode(
                 self.network,
                 memory,
-                continues,
+                rules,
                 max_answer_tokens,
                 opening=answered.opening,
                 beams=answered.beams,
@@ -175,6 +183,17 @@ class Reader:
                 by_window = _Layout(windows[n]).spread(own, 0.0).sum(axis=-1)
                 np.add.at(shares[n], [window.context for window in windows[n]], by_window)
         return shares
+
+    def _rules(
+        self,
+        opening: int,
+        memory: Memory,
+        windows: Sequence[Sequence[Window]],
+        contexts: Sequence[Sequence[str]],
+    ) -> CopyRules:
+        if opening == BEGIN_SENTENCE:
+            return sentence_rules(windows, contexts, memory.ids.shape[1])
+        return word_rules(self._is_continuation, memory.ids)
 
     def _windows(
         self, questions: Sequence[str], contexts: Sequence[Sequence[str]]

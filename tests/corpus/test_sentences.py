@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragcli.corpus.sentences import sentence_spans
+from ragcli.corpus.sentences import heading_spans, sentence_spans
 
 PIECES = ["Dr.", "the", "A", "ends.", "Why?!", "U.S.", "3.14", "…", "| c |", "- item", "# Head"]
 GAPS = [" ", "\n", "\n\n", "", "\r\n", "\t"]
@@ -96,3 +96,29 @@ def test_monotonous_text_takes_linear_time(unit: str) -> None:
     start = time.process_time()
     sentence_spans(unit * 100_000)
     assert time.process_time() - start < 10  # quadratic time would be minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# Leave\n\nAll have leave.", ["# Leave"]),
+        ("Leave\n\nAll have leave.", ["Leave"]),
+        ("2. Meals\nMeals are paid.", ["2. Meals"]),
+        ("THE SCORE\n=========\n\nIt was proposed in 1950.", ["THE SCORE"]),
+        ("# One\n\n## Two\n\nText ends.", ["# One", "## Two"]),
+        ("All have leave.\n\nAll are paid.", []),
+        ("- salt\n- pepper\n\nBoth are white.", []),
+        ("salt | 3\npepper | 4\n\nBoth are white.", []),
+        ("Mon to Fri 9 to 17", []),
+        ("Kendal\n\nGothenburg", []),
+        ("He wrote a\nlong letter. It came.", []),
+        ("", []),
+    ],
+)
+def test_headings_are_told_from_sentences(text: str, expected: list[str]) -> None:
+    assert [text[start:end] for start, end in heading_spans(text)] == expected
+
+
+@given(text=structured | st.text())
+def test_headings_are_among_the_spans(text: str) -> None:
+    assert set(heading_spans(text)) <= set(sentence_spans(text))
