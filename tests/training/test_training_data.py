@@ -257,3 +257,30 @@ def test_rows_without_gold_are_written(file: Path, tmp_path: Path) -> None:
         assert row["answers"] == []
         assert len(row["contexts"]) == 2
         assert context not in row["contexts"]
+
+
+def test_an_altered_question_is_not_answered_by_the_gold_passage(data: DataSet) -> None:
+    example = next(e for e in data.examples if e.altered)
+    mix = MixConfig(passages=(0.0, 1.0), altered=1.0)
+    for seed in range(5):
+        row = make_row(data, example, mix, np.random.default_rng(seed))
+        gold = [window for window in row.windows if window.context == example.gold]
+        assert (row.gold, len(gold), len(row.windows)) == (-1, 1, 2)
+        asked = gold[0].token_ids[1 : gold[0].passage_start - 1].tolist()
+        assert asked in [altered.tolist() for altered in example.altered]
+        assert asked != example.question.tolist()
+        assert training_batch([row]).targets.tolist() == [[NO_ANSWER]]
+
+
+def test_parts_of_a_pass_hold_every_example_once(data: DataSet) -> None:
+    mixture = Mixture((data,), (1.0,))
+    mix = MixConfig(batch_tokens=1)
+    n_examples = len(data.examples)
+    questions = [tuple(e.question.tolist()) for e in data.examples]
+    seen: Counter[tuple[int, ...]] = Counter()
+    for part in range(2):
+        n_own = len(range(part, n_examples, 2))
+        for (row,) in islice(mixture.batches(mix, 3, part, 2), n_own):
+            window = row.windows[0]
+            seen[tuple(window.token_ids[1 : window.passage_start - 1].tolist())] += 1
+    assert seen == Counter(questions)

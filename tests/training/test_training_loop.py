@@ -21,6 +21,7 @@ from ragcli.training.loop import (
     Schedule,
     gradient_step,
     make_optimizer,
+    set_dropout,
     train,
 )
 from ragcli.training.loss import answer_loss
@@ -146,6 +147,45 @@ def test_training_from_the_command_line_writes_a_reader(file: Path, tmp_path: Pa
     assert (log[1]["step"], log[1]["n"]) == (2, 1)
     reader = load_reader(output / "reader.safetensors")
     assert len(reader.generate(["Who?"], [["Anna"]], 2)) == 1
+
+
+def test_the_command_line_sets_dropout_and_what_stays_frozen(file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    arguments = [
+        str(file), "--output", str(output), "--steps", "1", "--batch-tokens", "60", "--device",
+        "cpu", "--window-tokens", "64", "--shortest-window", "48", "--dropout", "0.1",
+        "--frozen-layers", "5", "--altered", "0.5", "--workers", "1",
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    reader = load_reader(output / "reader.safetensors").network
+    assert reader.config.frozen_layers == 5
+    assert not next(reader.encoder.encoder_layers[4].parameters()).requires_grad
+    assert next(reader.encoder.encoder_layers[5].parameters()).requires_grad
+
+
+def test_dropout_makes_training_vary_and_reading_not(mixture: Mixture) -> None:
+    reader = initialise(SMALL)
+    set_dropout(reader, 0.3)
+    batch = training_batch(next(mixture.batches(MIX, 0)))
+    with torch.inference_mode():
+        trained = [float(answer_loss(reader.train(), batch)) for _ in range(2)]
+        read = [float(answer_loss(reader.eval(), batch)) for _ in range(2)]
+    assert trained[0] != trained[1]
+    assert read[0] == read[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_make_the_batches_of_a_run(
+    mixture: Mixture, tmp_path: Path, workers: int
+) -> None:
+    reader = initialise(SMALL)
+    before = reader.gate.weight.detach().clone()
+    told: list[Progress] = []
+    run = Run(tmp_path, told.append, workers=workers)
+    train(reader, mixture, MIX, Schedule(3, peak=1e-3, warmup=1), run)
+    assert told[-1].step == 3
+    assert told[-1].loss > 0
+    assert not torch.equal(reader.gate.weight, before)
 
 
 def test_what_is_excluded_does_not_train(file: Path, tmp_path: Path) -> None:
