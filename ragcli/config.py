@@ -80,7 +80,7 @@ def _yes_or_no(value: object, base: Path) -> bool:
 def _number(value: object, base: Path) -> float:
     expected = "a number"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(expected)  # noqa: TRY004 - reported to the person, like a wrong text
+        raise ValueError(expected)
     try:
         number = float(value)
     except ValueError:
