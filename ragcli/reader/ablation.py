@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ragcli.reader.copying import sentence_rules
 from ragcli.reader.decoding import mixture, place
-from ragcli.reader.model import BEGIN, END, FusionInDecoder, KeysValues, Memory
+from ragcli.reader.model import BEGIN, BEGIN_SENTENCE, END, FusionInDecoder, KeysValues, Memory
 from ragcli.reader.windows import collate
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class AnsweredMemory:
 
     ``memory`` is of this one question and its ``windows``; ``token_ids`` are the answer's, without
     the end token, ``opening`` is the token that asked for its form, ``beams`` how many beginnings
-    of it were carried on side by side.
+    of it were carried on side by side. ``texts`` are the contexts: where an answer is a sentence,
+    it opens also where the decoder points at a heading above it.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class AnsweredMemory:
         *,
         opening: int = BEGIN,
         beams: int = 1,
+        texts: Sequence[str] = (),
     ) -> None:
         self.network = network
         self.memory = memory
@@ -53,6 +56,7 @@ class AnsweredMemory:
         self.token_ids = token_ids
         self.opening = opening
         self.beams = beams
+        self.texts = tuple(texts)
         lengths = [len(window) for window in windows]
         self._contexts = np.repeat([window.context for window in windows], lengths)
         self._spans = np.vstack([_NO_SPANS, *(window.spans for window in windows)])
@@ -76,8 +80,8 @@ class AnsweredMemory:
         """Whether the mask ``(M,)`` leaves anything of a passage."""
         return bool((self.memory.copyable[0].numpy() & kept).any())
 
-    def reread(self, context: int, windows: Sequence[Window]) -> AnsweredMemory:
-        """Return the same with other ``windows`` of one context, read anew."""
+    def reread(self, context: int, windows: Sequence[Window], text: str) -> AnsweredMemory:
+        """Return the same with other ``windows`` of one context, whose ``text`` is read anew."""
         kept = torch.from_numpy(self.without_contexts([context]))
         others = tuple(window for window in self.windows if window.context != context)
         memory = self.memory.keep(kept)
@@ -92,6 +96,7 @@ class AnsweredMemory:
             self.token_ids,
             opening=self.opening,
             beams=self.beams,
+            texts=[text if n == context else own for n, own in enumerate(self.texts)],
         )
 
     def log_probabilities(self, kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
@@ -121,11 +126,17 @@ def _force(answered: AnsweredMemory, kept: NDArray[np.bool_]) -> NDArray[np.floa
     sources = torch.full((n_masks,), -1)
     total = torch.zeros(n_masks, dtype=torch.float64)
     past: tuple[KeysValues, ...] | None = None
+    rules = None
+    if answered.opening == BEGIN_SENTENCE:
+        n_positions = narrowed.ids.shape[1]
+        rules = sentence_rules([answered.windows], [answered.texts], n_positions).repeat(n_masks)
     for wanted in [*answered.token_ids.tolist(), END]:
         output = network.decode(narrowed, token_ids[:, None], sources[:, None], past)
         past = output.past
         gate = output.gate_logits[:, -1:].sigmoid()
         copied = output.copy_log_probabilities[:, -1].exp() * (1 - gate) * narrowed.copyable
+        if rules is not None:
+            copied = rules.allow(copied, sources, opening=bool((token_ids == BEGIN_SENTENCE).all()))
         token_ids = torch.full((n_masks,), wanted)
         chances = mixture(network, narrowed, output, copied)
         likelihood = chances.gather(1, token_ids[:, None]).squeeze(1)

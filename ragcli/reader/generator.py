@@ -121,7 +121,13 @@ class Reader:
                 own = memory.of_question(row, sum(map(len, windows[n])))
                 generation = self._generation(raw, norms[row], own, windows[n], contexts[n])
                 answered = AnsweredMemory(
-                    self.network, own, windows[n], raw.token_ids, opening=opening, beams=beams
+                    self.network,
+                    own,
+                    windows[n],
+                    raw.token_ids,
+                    opening=opening,
+                    beams=beams,
+                    texts=contexts[n],
                 )
                 yield n, generation, answered
 
@@ -132,6 +138,7 @@ class Reader:
         return answered.reread(
             context,
             [replace(window, context=context) for window in self._windows([question], [[text]])[0]],
+            text,
         )
 
     def write(

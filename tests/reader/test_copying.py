@@ -36,6 +36,15 @@ def test_a_sentence_is_copied_whole_and_without_its_heading(reader: Reader, beam
     assert [generation.text for generation in found] == [sentence for _, sentence in ASKED]
 
 
+def test_a_sentence_below_a_heading_is_as_likely_when_it_is_asked_for_again(reader: Reader) -> None:
+    questions = [question for question, _ in ASKED]
+    for _, generation, memory in reader.read(questions, [[TEA, LEAVE]] * 3, form=SENTENCE):
+        written = sum(token.log_probability for token in generation.tokens)
+        again = float(memory.log_probabilities([memory.everything()])[0])
+        # The end of the answer counts as well.
+        assert written - 2.5 < again <= written + 0.05
+
+
 def test_where_a_heading_is_pointed_at_the_sentence_below_it_opens() -> None:
     windows, pieces = _windows(LEAVE)
     rules = sentence_rules([windows], [[LEAVE]], len(pieces))
