@@ -131,8 +131,7 @@ Beams = Annotated[
         "--beams",
         metavar="N",
         min=1,
-        max=16,
-        help="Carry on this many beginnings of an answer side by side. [default: 1]",
+        help="Carry on this many beginnings of an answer side by side, at most 16. [default: 1]",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 Span = tuple[int, int]
 """First and past-the-last character offset."""
@@ -77,8 +77,8 @@ def heading_spans(text: str) -> list[Span]:
     spans = sentence_spans(text)
     return [
         span
-        for number, span in enumerate(spans)
-        if _is_heading(text, span, next(iter(spans[number + 1 : number + 2]), None))
+        for span, following in zip_longest(spans, spans[1:])
+        if _is_heading(text, span, following)
     ]
 
 

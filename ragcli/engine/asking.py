@@ -57,10 +57,10 @@ class AskOptions:
     """How to answer: passages, their ranking, least confidence in [0, 1], reading, head report.
 
     ``form`` is a short answer, or the sentence that holds it; ``beams`` is how many beginnings of
-    an answer are carried on side by side. With ``verify``, answers are tried
-    without what they are owed to; with ``explain``, it is told what each of their words looked at,
-    in the mean of the decoder's layers and heads or in the ``layer`` and ``head`` named here,
-    counted from 1; with ``word_shares``, what each of them is owed to, word by word.
+    an answer are carried on side by side. With ``verify``, answers are tried without what they are
+    owed to; with ``explain``, it is told what each of their words looked at, in the mean of the
+    decoder's layers and heads or in the ``layer`` and ``head`` named here, counted from 1; with
+    ``word_shares``, what each of them is owed to, word by word.
     """
 
     k: int = DEFAULT_K

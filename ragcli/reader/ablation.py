@@ -130,13 +130,13 @@ def _force(answered: AnsweredMemory, kept: NDArray[np.bool_]) -> NDArray[np.floa
     if answered.opening == BEGIN_SENTENCE:
         n_positions = narrowed.ids.shape[1]
         rules = sentence_rules([answered.windows], [answered.texts], n_positions).repeat(n_masks)
-    for wanted in [*answered.token_ids.tolist(), END]:
+    for number, wanted in enumerate([*answered.token_ids.tolist(), END]):
         output = network.decode(narrowed, token_ids[:, None], sources[:, None], past)
         past = output.past
         gate = output.gate_logits[:, -1:].sigmoid()
         copied = output.copy_log_probabilities[:, -1].exp() * (1 - gate) * narrowed.copyable
         if rules is not None:
-            copied = rules.allow(copied, sources, opening=bool((token_ids == BEGIN_SENTENCE).all()))
+            copied = rules.allow(copied, sources, opening=number == 0)
         token_ids = torch.full((n_masks,), wanted)
         chances = mixture(network, narrowed, output, copied)
         likelihood = chances.gather(1, token_ids[:, None]).squeeze(1)

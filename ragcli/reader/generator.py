@@ -79,8 +79,8 @@ class Reader:
         """Answer each question from its own contexts; results stand in the order of questions.
 
         ``form`` is a short answer, or the sentence that holds it; ``beams`` is how many beginnings
-        of an answer are carried on side by side. A question without any readable
-        context gets the empty answer with ``p_no_answer`` 1.
+        of an answer are carried on side by side. A question without any readable context gets the
+        empty answer with ``p_no_answer`` 1.
         """
         read = self.read(questions, contexts, max_answer_tokens, form=form, beams=beams)
         found = {n: generation for n, generation, _ in read}
@@ -153,11 +153,8 @@ class Reader:
         with torch.inference_mode():
             norms = torch.stack(self.network.value_norms(answered.memory), 1)[0].numpy()
             rules = self._rules(
-                answered.opening,
-                memory,
-                [answered.windows] * len(kept),
-                [contexts] * len(kept),
-            )
+                answered.opening, answered.memory, [answered.windows], [contexts]
+            ).repeat(len(kept))
             decoded = decode(
                 self.network,
                 memory,
