@@ -105,6 +105,7 @@ def index_paths(
             run.update(files)
             run.settle_others(roots, files, problems)
             index.commit()
+            index.adopt()
             after = index.summary().passages
     embedded = writer.meter.passages
     return IndexReport(

@@ -24,12 +24,14 @@ from ragcli.records import (
 from ragcli.store.connection import connect_for_reading, connect_for_writing, explained
 from ragcli.store.manifest import IndexFingerprint, SourceState
 from ragcli.store.rows import (
+    DOCUMENT_COLUMNS,
     SOURCE_COLUMNS,
     document_from,
     from_sql,
     passage_from,
     source_from,
     state_values,
+    text_hash,
     to_sql,
 )
 from ragcli.store.schema import MIGRATIONS, check_schema
@@ -37,7 +39,6 @@ from ragcli.store.words import (
     add_document_words,
     add_words,
     document_frequencies,
-    remove_all_words,
     remove_words,
     score_documents,
     search_words,
@@ -132,17 +133,25 @@ class Catalogue:
             IndexFingerprint.from_json(row[0]), uuid.UUID(row[1]), row[2], created, updated
         )
 
-    def start(self, fingerprint: IndexFingerprint) -> None:
-        """Remove everything held and begin a new lineage (ids go on where they were)."""
+    def start(self, fingerprint: IndexFingerprint, *, above: int = 0) -> None:
+        """Begin a new lineage in an empty catalogue, whose passage ids lie ``above`` a number."""
         now = _now()
         with self.changing():
-            self._connection.execute("DELETE FROM sources")
-            remove_all_words(self._connection)
             self._connection.execute(
-                "INSERT OR REPLACE INTO manifest VALUES (1, ?, ?, 0, ?, ?)",
+                "INSERT INTO manifest VALUES (1, ?, ?, 0, ?, ?)",
                 (fingerprint.to_json(), uuid.uuid4().hex, now, now),
             )
+            self._connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ('passages', ?)", (above,)
+            )
             self._passages_changed = True
+
+    def highest_id(self) -> int:
+        """The highest passage id that was ever given."""
+        row = self._connection.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'passages'"
+        ).fetchone()
+        return 0 if row is None else int(row[0])
 
     def preferences(self) -> dict[str, str]:
         """What was chosen for this index, by name."""
@@ -210,25 +219,48 @@ class Catalogue:
 
     def remove_source(self, path: str) -> int:
         """Remove a source with all it holds; the number of passages removed."""
-        removed = int(
-            self._connection.execute(
-                "SELECT count(*) FROM passages JOIN documents USING (document_key)"
-                " JOIN sources USING (source_id) WHERE sources.path = ?",
-                (to_sql(path),),
-            ).fetchone()[0]
-        )
-        remove_words(self._connection, to_sql(path))
-        self._connection.execute("DELETE FROM sources WHERE path = ?", (to_sql(path),))
-        self._passages_changed |= removed > 0
+        row = self._connection.execute(
+            "SELECT source_id FROM sources WHERE path = ?", (to_sql(path),)
+        ).fetchone()
+        if row is None:
+            return 0
+        removed = sum(self.remove_document(key) for key in self._document_keys_of(row[0]))
+        self._connection.execute("DELETE FROM sources WHERE source_id = ?", row)
         return removed
 
-    def add_source(self, source: SourceState) -> int:
-        """Add a source without documents; its key."""
-        cursor = self._connection.execute(
-            f"INSERT INTO sources ({SOURCE_COLUMNS}) VALUES (?, ?, ?, ?, ?)",
+    def begin_source(self, source: SourceState) -> int:
+        """Add a source, or take down a new state of one whose documents stay; its key.
+
+        Documents that ``meet`` is told of from here on outlive ``drop_unmet``.
+        """
+        self._connection.execute(
+            f"INSERT INTO sources ({SOURCE_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (path) DO UPDATE SET content_hash = excluded.content_hash,"
+            " size = excluded.size, modified_ns = excluded.modified_ns,"
+            " settings = excluded.settings",
             (to_sql(source.path), *state_values(source)),
         )
-        return _last_key(cursor)
+        self._connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS met (document_key INTEGER PRIMARY KEY)"
+        )
+        self._connection.execute("DELETE FROM met")
+        (source_key,) = self._connection.execute(
+            "SELECT source_id FROM sources WHERE path = ?", (to_sql(source.path),)
+        ).fetchone()
+        return int(source_key)
+
+    def meet(self, document_key: int) -> None:
+        """Note that the source begun last still has this document."""
+        self._connection.execute("INSERT OR IGNORE INTO met VALUES (?)", (document_key,))
+
+    def drop_unmet(self, source_key: int) -> int:
+        """Remove the documents of a source that were not met; the number of passages removed."""
+        rows = self._connection.execute(
+            "SELECT document_key FROM documents WHERE source_id = ?"
+            " AND document_key NOT IN (SELECT document_key FROM met)",
+            (source_key,),
+        ).fetchall()
+        return sum(self.remove_document(document_key) for (document_key,) in rows)
 
     def update_source(self, source: SourceState) -> bool:
         """Write down a new state of a source whose documents stay; ``False`` when unknown."""
@@ -238,6 +270,15 @@ class Catalogue:
             (*state_values(source), to_sql(source.path)),
         )
         return cursor.rowcount == 1
+
+    def find_document(self, source_key: int, document_id: str) -> tuple[int, Document] | None:
+        """The document of a source that has this id, and its key."""
+        row = self._connection.execute(
+            f"SELECT {DOCUMENT_COLUMNS}, document_key FROM documents JOIN sources USING (source_id)"
+            " WHERE source_id = ? AND document_id = ?",
+            (source_key, to_sql(document_id)),
+        ).fetchone()
+        return None if row is None else (row[-1], document_from(row[:-1]))
 
     def add_document(self, source_key: int, document: Document) -> int:
         """Add a document to a source; its key."""
@@ -261,23 +302,44 @@ class Catalogue:
         add_document_words(self._connection, document_key)
         return document_key
 
+    def remove_document(self, document_key: int) -> int:
+        """Remove a document with all it holds; the number of passages removed."""
+        remove_words(self._connection, document_key)
+        removed = self._connection.execute(
+            "DELETE FROM passages WHERE document_key = ?", (document_key,)
+        ).rowcount
+        self._connection.execute("DELETE FROM documents WHERE document_key = ?", (document_key,))
+        self._passages_changed |= removed > 0
+        return removed
+
+    def _document_keys_of(self, source_key: int) -> list[int]:
+        rows = self._connection.execute(
+            "SELECT document_key FROM documents WHERE source_id = ?", (source_key,)
+        )
+        return [document_key for (document_key,) in rows]
+
     def documents(self, path: str) -> list[Document]:
         """The documents of a source in the order in which they were added."""
         rows = self._connection.execute(
-            "SELECT document_id, sources.path, text, documents.content_hash, title, first_line,"
-            " is_record, headings, page_starts, metadata FROM documents"
-            " JOIN sources USING (source_id) WHERE sources.path = ? ORDER BY document_key",
+            f"SELECT {DOCUMENT_COLUMNS} FROM documents JOIN sources USING (source_id)"
+            " WHERE sources.path = ? ORDER BY document_key",
             (to_sql(path),),
         )
         return [document_from(row) for row in rows]
 
     # -- passages and vectors --------------------------------------------------------------
 
-    def add_passage(self, document_key: int, passage: Passage, vector: bytes) -> int:
-        """Add a passage with its vector (little-endian float32); its passage id."""
+    def add_passage(
+        self, document_key: int, title: str, passage: Passage, vector: bytes
+    ) -> tuple[int, bytes]:
+        """Add a passage with its vector (little-endian float32); its passage id and text hash.
+
+        ``title`` is its document's.
+        """
+        of_text = text_hash(title, passage.heading, passage.text)
         cursor = self._connection.execute(
-            'INSERT INTO passages (document_key, start, "end", text, heading, line, page)'
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            'INSERT INTO passages (document_key, start, "end", text, heading, line, page,'
+            " text_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 document_key,
                 passage.start,
@@ -286,13 +348,33 @@ class Catalogue:
                 to_sql(passage.heading),
                 passage.line,
                 passage.page,
+                of_text,
             ),
         )
         passage_id = _last_key(cursor)
         self._connection.execute("INSERT INTO vectors VALUES (?, ?)", (passage_id, vector))
         add_words(self._connection, passage_id)
         self._passages_changed = True
-        return passage_id
+        return passage_id, of_text
+
+    def vector_of_text(self, of_text: bytes) -> bytes | None:
+        """The vector of a passage with this text hash, kept apart or not; ``None`` without one."""
+        row = self._connection.execute(
+            "SELECT vector FROM passages JOIN vectors USING (passage_id) WHERE text_hash = ?1"
+            " UNION ALL SELECT vector FROM kept_vectors WHERE text_hash = ?1 LIMIT 1",
+            (of_text,),
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def keep_vector(self, of_text: bytes, vector: bytes) -> None:
+        """Keep the vector of a text whose document is not in place yet."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO kept_vectors VALUES (?, ?)", (of_text, vector)
+        )
+
+    def forget_kept_vectors(self) -> int:
+        """Forget the vectors that are kept apart; how many they were."""
+        return self._connection.execute("DELETE FROM kept_vectors").rowcount
 
     def passages(self, passage_ids: Sequence[int]) -> list[StoredPassage]:
         """The passages with these ids, in this order; raises ``KeyError`` for an unknown id."""

@@ -6,6 +6,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError, IndexMissingError, RagcliError
@@ -14,7 +15,8 @@ from ragcli.store.catalogue import Catalogue, Manifest
 from ragcli.store.connection import explained
 from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.lock import WriteLock
-from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
+from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, IndexSummary, SourceState
+from ragcli.store.rebuilding import adopt_rebuild, prepare_rebuild
 from ragcli.store.schema import MIGRATIONS
 from ragcli.store.vectors.derived import CHOICE, RECALL, DerivedVectors
 from ragcli.store.vectors.kinds import AUTO, DEFAULT_RECALL, check_index_type, check_recall
@@ -43,12 +45,18 @@ class Index:
     """
 
     def __init__(
-        self, folder: Path, catalogue: Catalogue, manifest: Manifest, lock: WriteLock | None
+        self,
+        folder: Path,
+        catalogue: Catalogue,
+        manifest: Manifest,
+        lock: WriteLock | None,
+        staged: Path | None = None,
     ) -> None:
         self.folder = folder
         self._catalogue = catalogue
         self._manifest = manifest
         self._lock = lock
+        self._staged = staged  # the catalogue of a rebuild, until it takes the other's place
         self._vectors = DerivedVectors(folder, catalogue, manifest, writing=lock is not None)
         self._closed = False
         self._frequencies: dict[str, int] = {}  # counted so far: to count walks a stem's passages
@@ -75,22 +83,34 @@ class Index:
 
     @classmethod
     def create_or_open(
-        cls, folder: Path, fingerprint: IndexFingerprint, *, rebuild: bool = False
+        cls,
+        folder: Path,
+        fingerprint: IndexFingerprint,
+        *,
+        rebuild: bool = False,
+        wait: bool = False,
     ) -> Index:
         """Open for writing, making the index when there is none.
 
-        ``rebuild`` begins from nothing; readers see the old contents until the first commit.
-        Raises ``IndexBusyError`` when another process is writing, ``IndexMismatchError`` when the
-        index has another fingerprint, ``RagcliError`` when the folder cannot be written.
+        ``rebuild`` begins from nothing, beside what the index holds, or goes on where an earlier
+        rebuild with this fingerprint was killed; readers see the old contents until ``adopt``.
+        ``wait`` waits while another process is writing. Raises ``IndexBusyError`` when another
+        process is writing, ``IndexMismatchError`` when the index has another fingerprint,
+        ``RagcliError`` when the folder cannot be written.
         """
-        lock = _locked(folder)
+        lock = _locked(folder, wait=wait)
         try:
-            catalogue = Catalogue.for_writing(folder / CATALOGUE_NAME)
+            staged = None
+            if rebuild and (folder / CATALOGUE_NAME).exists():
+                staged = prepare_rebuild(folder, fingerprint)
+            path = staged or folder / CATALOGUE_NAME
+            catalogue = Catalogue.for_writing(path)
             try:
-                with explained(folder / CATALOGUE_NAME):
-                    manifest = _prepare(folder, catalogue, fingerprint, rebuild=rebuild)
-                index = cls(folder, catalogue, manifest, lock)
-                index._vectors.settle()
+                with explained(path):
+                    manifest = _prepare(folder, catalogue, fingerprint)
+                index = cls(folder, catalogue, manifest, lock, staged)
+                if staged is None:
+                    index._vectors.settle()
             except BaseException:
                 catalogue.close()
                 raise
@@ -99,13 +119,29 @@ class Index:
             raise
         return index
 
+    def adopt(self) -> None:
+        """Let what a rebuild committed take the place of what the index held, in one step.
+
+        Does nothing without a rebuild.
+        """
+        if self._staged is None:
+            return
+        self._catalogue.close()
+        with self._explained():
+            adopt_rebuild(self.folder)
+            self._catalogue = Catalogue.for_writing(self.folder / CATALOGUE_NAME)
+            self._manifest = _manifest_of(self._catalogue)
+        self._staged = None
+        self._vectors = DerivedVectors(self.folder, self._catalogue, self._manifest, writing=True)
+        self._vectors.settle()
+
     @classmethod
-    def bring_up_to_date(cls, folder: Path) -> None:
+    def bring_up_to_date(cls, folder: Path, *, wait: bool = False) -> None:
         """Bring an index of an older schema to the newest; embeds nothing.
 
         Raises ``IndexBusyError`` when another process is writing.
         """
-        lock = _locked(folder)
+        lock = _locked(folder, wait=wait)
         try:
             Catalogue.for_writing(folder / CATALOGUE_NAME).close()
         finally:
@@ -134,8 +170,9 @@ class Index:
             if self._lock is not None:
                 if self._catalogue.has_changes:
                     self._drop_changes()
-                with self._explained():
-                    self._vectors.save_if_due()
+                if self._staged is None:
+                    with self._explained():
+                        self._vectors.save_if_due()
         finally:
             self._release()
 
@@ -302,7 +339,7 @@ class Index:
             return list(self._catalogue.passages_of(document_keys))
 
     def _explained(self) -> AbstractContextManager[None]:
-        return explained(self.folder / CATALOGUE_NAME)
+        return explained(self._staged or self.folder / CATALOGUE_NAME)
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -313,17 +350,83 @@ class Index:
         documents do not fit together.
         """
         _check_unique(document.document_id for document, _, _ in documents)
-        for embedded in documents:
-            _check_embedded(source, embedded, self.fingerprint.dimension)
         with self._changing():
-            removed = self._catalogue.remove_source(source.path)
-            source_key = self._catalogue.add_source(source)
-            for document, passages, vectors in documents:
-                document_key = self._catalogue.add_document(source_key, document)
-                for passage, vector in zip(passages, vectors.astype("<f4"), strict=True):
-                    self._catalogue.add_passage(document_key, passage, vector.tobytes())
-            self._vectors.changed(removed + sum(len(passages) for _, passages, _ in documents))
+            source_key = self.begin_source(source)
+            removed = sum(self.put_document(source_key, source, each) for each in documents)
+            return removed + self.finish_source(source_key, source)
+
+    def begin_source(self, source: SourceState) -> int:
+        """Begin to bring a source up to date, document by document; its key.
+
+        Until ``finish_source`` the index says of the source that it is incomplete, also after a
+        commit in between: it then holds documents of both versions, each whole.
+        """
+        with self._changing():
+            return self._catalogue.begin_source(replace(source, content_hash=INCOMPLETE))
+
+    def keep_document(self, source_key: int, document: Document) -> bool:
+        """Whether the source begun last holds this very document; then it stays as it is."""
+        with self._changing():
+            held = self._catalogue.find_document(source_key, document.document_id)
+            if held is None or held[1] != document:
+                return False
+            self._catalogue.meet(held[0])
+            return True
+
+    def put_document(self, source_key: int, source: SourceState, embedded: EmbeddedDocument) -> int:
+        """Put a document of the source begun last in place of the one with its id, if any.
+
+        Returns the number of passages removed. Raises ``ValueError`` when vectors, passages and
+        document do not fit together.
+        """
+        document, passages, vectors = embedded
+        _check_embedded(source, embedded, self.fingerprint.dimension)
+        with self._changing():
+            held = self._catalogue.find_document(source_key, document.document_id)
+            removed = 0 if held is None else self._catalogue.remove_document(held[0])
+            document_key = self._catalogue.add_document(source_key, document)
+            self._catalogue.meet(document_key)
+            for passage, vector in zip(passages, vectors.astype("<f4"), strict=True):
+                self._catalogue.add_passage(document_key, document.title, passage, vector.tobytes())
+            self._vectors.changed(removed + len(passages))
         return removed
+
+    def finish_source(self, source_key: int, source: SourceState) -> int:
+        """Remove the documents neither put nor kept since the source was begun; it is complete.
+
+        Returns the number of passages removed.
+        """
+        with self._changing():
+            removed = self._catalogue.drop_unmet(source_key)
+            self._catalogue.update_source(source)
+            self._vectors.changed(removed)
+        return removed
+
+    def vectors_of_texts(self, texts: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors ``(dimension,)`` that the index has for these text hashes (``text_hash``)."""
+        import numpy as np
+
+        with self._explained():
+            found = {of_text: self._catalogue.vector_of_text(of_text) for of_text in set(texts)}
+        return {
+            of_text: np.frombuffer(blob, dtype="<f4").astype(np.float32)
+            for of_text, blob in found.items()
+            if blob is not None
+        }
+
+    def keep_vectors(self, texts: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+        """Keep vectors ``(n, dimension)`` of texts whose document is not in place yet.
+
+        So what was embedded of a long document survives a kill, and ``vectors_of_texts`` finds it.
+        """
+        with self._changing():
+            for of_text, vector in zip(texts, vectors.astype("<f4"), strict=True):
+                self._catalogue.keep_vector(of_text, vector.tobytes())
+
+    def forget_kept_vectors(self) -> None:
+        """Forget what ``keep_vectors`` kept: every document is in place."""
+        with self._changing():
+            self._catalogue.forget_kept_vectors()
 
     def update_source(self, source: SourceState) -> None:
         """Write down a new size or time of a source whose documents stay as they are.
@@ -374,8 +477,9 @@ class Index:
             self._drop_changes()
             raise
         self._manifest = _manifest_of(self._catalogue)
-        with self._explained():
-            self._vectors.committed(self._manifest)
+        if self._staged is None:
+            with self._explained():
+                self._vectors.committed(self._manifest)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -413,11 +517,11 @@ class Index:
                 self._lock.release()
 
 
-def _locked(folder: Path) -> WriteLock:
+def _locked(folder: Path, *, wait: bool) -> WriteLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = WriteLock(folder)
-        lock.acquire()
+        lock.acquire(wait=wait)
     except OSError as error:
         raise RagcliError(
             f"cannot write an index in {folder}: {error.strerror or error}",
@@ -426,16 +530,12 @@ def _locked(folder: Path) -> WriteLock:
     return lock
 
 
-def _prepare(
-    folder: Path, catalogue: Catalogue, fingerprint: IndexFingerprint, *, rebuild: bool
-) -> Manifest:
-    """The manifest of the index to write, begun anew when it is new or to be rebuilt."""
+def _prepare(folder: Path, catalogue: Catalogue, fingerprint: IndexFingerprint) -> Manifest:
+    """The manifest of the catalogue to write, begun when it is new."""
     manifest = catalogue.manifest()
     if manifest is None:
         catalogue.start(fingerprint)
         catalogue.commit()
-    elif rebuild:
-        catalogue.start(fingerprint)
     else:
         _require_same(folder, manifest.fingerprint, fingerprint)
     return _manifest_of(catalogue)

@@ -27,14 +27,17 @@ class WriteLock:
         self._holder = folder / HOLDER_NAME
         self._lock = FileLock(folder / LOCK_NAME, timeout=0, thread_local=False)
 
-    def acquire(self) -> None:
-        """Take the lock at once or raise ``IndexBusyError`` naming the holder."""
+    def acquire(self, *, wait: bool = False) -> None:
+        """Take the lock, at once or when it is free.
+
+        Raises ``IndexBusyError`` naming the holder, unless it is to ``wait``.
+        """
         try:
-            self._lock.acquire()
+            self._lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             raise IndexBusyError(
                 f"index {self._folder} is being written by {self._describe_holder()}",
-                "wait until it has finished, or stop it",
+                "wait until it has finished (--wait does that), or stop it",
             ) from None
         self._write_holder()
 

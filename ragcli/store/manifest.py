@@ -43,6 +43,10 @@ class IndexFingerprint:
         return cls(**json.loads(text))
 
 
+INCOMPLETE = ""
+"""Content hash of a source of which not every document is in place yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """A source file as it was when it was indexed, to tell whether it changed since.

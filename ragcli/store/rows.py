@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -9,6 +10,10 @@ from ragcli.records import Document, Heading, Passage, StoredPassage
 from ragcli.store.manifest import SourceState
 
 SOURCE_COLUMNS = "path, content_hash, size, modified_ns, settings"
+DOCUMENT_COLUMNS = (
+    "document_id, sources.path, text, documents.content_hash, title, first_line, is_record,"
+    " headings, page_starts, metadata"
+)
 
 
 def to_sql(text: str) -> str | bytes:
@@ -29,6 +34,21 @@ def from_sql(value: str | bytes) -> str:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
+def text_hash(title: str, heading: str, text: str) -> bytes:
+    """What a passage's vector is made of, as 16 bytes: its title, heading and words."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (title, heading, text):
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.digest()
+
+
+def stored_text_hash(title: str | bytes, heading: str | bytes, text: str | bytes) -> bytes:
+    """``text_hash`` of column values."""
+    return text_hash(from_sql(title), from_sql(heading), from_sql(text))
+
+
 def state_values(source: SourceState) -> tuple[str | bytes | int, ...]:
     """Column values of a source, its path left out."""
     return source.content_hash, source.size, source.modified_ns, to_sql(source.settings)
@@ -41,7 +61,7 @@ def source_from(row: tuple[Any, ...]) -> SourceState:
 
 
 def document_from(row: tuple[Any, ...]) -> Document:
-    """The document of a row, headings, page starts and metadata being JSON."""
+    """The document of a row of ``DOCUMENT_COLUMNS``, the last three being JSON."""
     document_id, path, text, content_hash, title, first_line, is_record, *derived = row
     headings, page_starts, metadata = (json.loads(value) for value in derived)
     return Document(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError
 from ragcli.store import words
+from ragcli.store.rows import stored_text_hash
 
 if TYPE_CHECKING:
     import sqlite3
@@ -79,11 +80,29 @@ CREATE TABLE preferences (
 ) WITHOUT ROWID;
 """
 
+# What a vector was made of, so that a passage whose words stand in the index already, in an
+# earlier version of its document or under another name, takes the vector that is there. Vectors
+# of a document that is not in place yet are kept apart: a kill loses none that was committed.
+_TEXT_HASHES = """
+ALTER TABLE passages ADD COLUMN text_hash BLOB NOT NULL DEFAULT x'';
+UPDATE passages SET text_hash = text_hash(
+    (SELECT title FROM documents WHERE documents.document_key = passages.document_key),
+    heading, text
+);
+CREATE INDEX passages_by_text ON passages (text_hash);
+
+CREATE TABLE kept_vectors (
+    text_hash BLOB PRIMARY KEY,
+    vector BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     words.MIGRATION,
     _PREFERENCES,
     words.DOCUMENTS_MIGRATION,
+    _TEXT_HASHES,
 )
 
 
@@ -120,6 +139,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
     Raises ``IndexMismatchError`` as ``check_schema`` does.
     """
     version = check_schema(connection, migrations)
+    connection.create_function("text_hash", 3, stored_text_hash, deterministic=True)
     for number, script in enumerate(migrations[version:], start=version + 1):
         try:
             connection.executescript(

@@ -69,25 +69,18 @@ def add_words(connection: sqlite3.Connection, passage_id: int) -> None:
     )
 
 
-def remove_words(connection: sqlite3.Connection, source_path: str | bytes) -> None:
-    """Forget the words of a source's passages and documents; goes before their removal."""
-    of_source = "JOIN sources USING (source_id) WHERE sources.path = ?"
+def remove_words(connection: sqlite3.Connection, document_key: int) -> None:
+    """Forget the words of a document and its passages; goes before their removal."""
     connection.execute(
         "INSERT INTO words (words, rowid, title, heading, text)"
-        f" SELECT 'delete', * FROM ({_VALUES} {of_source})",
-        (source_path,),
+        f" SELECT 'delete', * FROM ({_VALUES} WHERE document_key = ?)",
+        (document_key,),
     )
     connection.execute(
         "INSERT INTO document_words (document_words, rowid, title, text)"
-        f" SELECT 'delete', * FROM ({_DOCUMENT_VALUES} {of_source})",
-        (source_path,),
+        f" SELECT 'delete', * FROM ({_DOCUMENT_VALUES} WHERE document_key = ?)",
+        (document_key,),
     )
-
-
-def remove_all_words(connection: sqlite3.Connection) -> None:
-    """Forget every word."""
-    connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
-    connection.execute("INSERT INTO document_words (document_words) VALUES ('delete-all')")
 
 
 def search_words(

@@ -162,13 +162,19 @@ def test_another_fingerprint_is_refused_and_rebuilding_accepts_it(
     with pytest.raises(IndexMismatchError, match=r"'revision-1' \(now 'revision-2'\)") as caught:
         Index.create_or_open(tmp_path, other)
     assert "--rebuild" in caught.value.remedy
-    Index.create_or_open(tmp_path, other, rebuild=True).close()  # without a commit: as it was
-    with Index.open(tmp_path) as index:
-        bench.assert_holds(index, bench.by_text({"a": ("0", bench.unit(3, seed=0))}))
     vectors = bench.unit(2, seed=3, dimension=2)
-    with Index.create_or_open(tmp_path, other, rebuild=True) as index:
-        bench.fill(index, "a", vectors)
-        index.commit()
+    for adopted in (False, True):
+        with Index.create_or_open(tmp_path, other, rebuild=True) as index:
+            bench.fill(index, "b" if adopted else "a", vectors)
+            index.commit()
+            with Index.open(tmp_path) as reader:
+                bench.assert_holds(reader, bench.by_text({"a": ("0", bench.unit(3, seed=0))}))
+            if adopted:
+                assert [source.path for source in index.sources()] == ["a", "b"]
+                assert index.remove_source("a") == 2
+                index.commit()
+                index.adopt()
+    assert not list(tmp_path.glob("rebuild*"))
     with Index.open(tmp_path) as index:
         assert index.fingerprint == other
         assert [len(hits) for hits in index.search(vectors, 9)] == [2, 2]
@@ -225,6 +231,7 @@ def test_ids_are_never_given_to_another_passage(tmp_path: Path, bench: Bench) ->
         with Index.create_or_open(tmp_path, bench.fingerprint, rebuild=seed == 2) as index:
             bench.fill(index, "a", bench.unit(3, seed))
             index.commit()
+            index.adopt()
             ids = {passage_id for passage_id, _ in index.search(bench.unit(1, 0), 9)[0]}
         assert len(ids) == 3
         assert not ids & seen
@@ -250,9 +257,10 @@ def test_a_choice_is_kept_with_the_next_commit_and_through_a_rebuild(
         index.commit()
         index.prefer("colour", "blue")  # not committed
     with Index.create_or_open(tmp_path, bench.fingerprint, rebuild=True) as index:
-        index.commit()
+        index.adopt()
     with Index.open(tmp_path) as index:
         assert index.preferences() == {"colour": "red"}
+        assert index.sources() == []
     with Index.create_or_open(tmp_path, bench.fingerprint) as index:
         index.prefer("colour", None)
         index.commit()

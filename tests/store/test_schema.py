@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from ragcli.errors import IndexMismatchError
 from ragcli.store import Index
+from ragcli.store.rows import text_hash
 from ragcli.store.schema import MIGRATIONS, check_schema, migrate, schema_version
 
 if TYPE_CHECKING:
@@ -54,7 +57,8 @@ def test_an_index_of_the_first_version_gets_its_words(
         index.commit()
     connection.executescript(
         "DROP TABLE words; DROP INDEX documents_described; DROP TABLE preferences;"
-        "DROP TABLE document_words;"
+        "DROP TABLE document_words; DROP TABLE kept_vectors; DROP INDEX passages_by_text;"
+        "ALTER TABLE passages DROP COLUMN text_hash;"
         "PRAGMA user_version = 1;"
     )
     with pytest.raises(IndexMismatchError, match="older ragcli"):
@@ -93,3 +97,26 @@ def test_ids_are_read_without_reading_texts(connection: sqlite3.Connection) -> N
     migrate(connection)
     plan = connection.execute("EXPLAIN QUERY PLAN SELECT passage_id FROM passages").fetchall()
     assert "COVERING INDEX" in plan[0][3]
+
+
+FIXTURES = Path(__file__).with_name("fixtures")
+
+
+def test_an_index_that_an_earlier_version_wrote_is_brought_up_to_date(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "schema-4", tmp_path / "index")
+    with pytest.raises(IndexMismatchError, match="older ragcli"):
+        Index.open(tmp_path / "index")
+    Index.bring_up_to_date(tmp_path / "index")
+    with Index.open(tmp_path / "index") as index:
+        assert [source.path for source in index.sources()] == [
+            "docs/boiler.txt",
+            "docs/drinks.jsonl",
+            "docs/leave.md",
+        ]
+        stored = index.passages([1, 2, 3, 4])
+        by_text = {text_hash(s.title, s.passage.heading, s.passage.text): s for s in stored}
+        vectors = index.vectors_of_texts(list(by_text))
+        for of_text, found in by_text.items():
+            own = index.vectors([found.passage_id])[0]
+            assert np.array_equal(vectors[of_text], own)
+            assert index.search(own[None], 1)[0][0][0] == found.passage_id

@@ -87,6 +87,7 @@ class _Model:
 
     def commit(self) -> None:
         self.index.commit()
+        self.index.adopt()
         self.committed = dict(self.pending)
 
     def rebuild(self) -> None:
