@@ -1,0 +1,47 @@
+"""How much a compressed file may grow to while it is unpacked: a bomb is refused, not stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from ragcli.errors import LoadError
+
+MOST_UNPACKED_BYTES = 1 << 30
+MOST_GROWTH = 200
+"""Times that a file may grow, which text does not: it shrinks to a quarter, logs to a tenth."""
+
+FREE_BYTES = 1 << 26
+"""So much may come of a file of any size, for it does no harm."""
+
+_BLOCK_BYTES = 1 << 16
+
+
+class Readable(Protocol):
+    """A stream of bytes, of which no more are made than are asked for."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, none at the end."""
+
+
+class Allowance:
+    """Counts what comes of ``packed`` bytes; raises ``LoadError`` when that is more than ``most``.
+
+    And when it is more than ``FREE_BYTES`` and ``MOST_GROWTH`` times as much as was packed.
+    """
+
+    def __init__(self, packed: int, most: int = MOST_UNPACKED_BYTES) -> None:
+        self._most = min(most, max(FREE_BYTES, MOST_GROWTH * packed))
+        self._used = 0
+
+    def use(self, size: int) -> None:
+        """Count ``size`` bytes more."""
+        self._used += size
+        if self._used > self._most:
+            raise LoadError(f"unpacks to more than {self._most:,} bytes")
+
+    def blocks(self, stream: Readable) -> Iterator[bytes]:
+        """What is left of ``stream``, counted as it is read."""
+        while block := stream.read(_BLOCK_BYTES):
+            self.use(len(block))
+            yield block
