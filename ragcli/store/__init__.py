@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ragcli.store.index import EmbeddedDocument, Index
+from ragcli.store.checking import DAMAGED, NOTE, SOUND, Finding, check_folder
+from ragcli.store.compacting import compact_catalogue
+from ragcli.store.index import EmbeddedDocument, Index, locked
 from ragcli.store.locate import (
     DEFAULT_FOLDER,
     absolute_path,
@@ -10,24 +12,40 @@ from ragcli.store.locate import (
     locate_index,
     stored_path,
 )
-from ragcli.store.manifest import IndexFingerprint, IndexSummary, SourceState
+from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, IndexSummary, SourceState
+from ragcli.store.moving import export_catalogue, import_catalogue
+from ragcli.store.repairing import Mended, mend_catalogue
+from ragcli.store.rows import text_hash
 from ragcli.store.vectors.derivation import Derivation
 from ragcli.store.vectors.kinds import check_index_type, check_recall
 from ragcli.store.words import stem_counts
 
 __all__ = [
+    "DAMAGED",
     "DEFAULT_FOLDER",
+    "INCOMPLETE",
+    "NOTE",
+    "SOUND",
     "Derivation",
     "EmbeddedDocument",
+    "Finding",
     "Index",
     "IndexFingerprint",
     "IndexSummary",
+    "Mended",
     "SourceState",
     "absolute_path",
+    "check_folder",
     "check_index_type",
     "check_recall",
+    "compact_catalogue",
+    "export_catalogue",
     "holds_index",
+    "import_catalogue",
     "locate_index",
+    "locked",
+    "mend_catalogue",
     "stem_counts",
     "stored_path",
+    "text_hash",
 ]

@@ -188,6 +188,10 @@ class Catalogue:
             raise
         self._connection.execute("RELEASE change")
 
+    def touch(self) -> None:
+        """Let the next commit count as one that changed passages."""
+        self._passages_changed = True
+
     def commit(self) -> None:
         """Make the changes since the last commit durable and visible to new readers."""
         self._connection.execute(

@@ -98,7 +98,7 @@ class Index:
         process is writing, ``IndexMismatchError`` when the index has another fingerprint,
         ``RagcliError`` when the folder cannot be written.
         """
-        lock = _locked(folder, wait=wait)
+        lock = _lock(folder, wait=wait)
         try:
             staged = None
             if rebuild and (folder / CATALOGUE_NAME).exists():
@@ -141,11 +141,8 @@ class Index:
 
         Raises ``IndexBusyError`` when another process is writing.
         """
-        lock = _locked(folder, wait=wait)
-        try:
+        with locked(folder, wait=wait):
             Catalogue.for_writing(folder / CATALOGUE_NAME).close()
-        finally:
-            lock.release()
 
     def __enter__(self) -> Index:
         return self
@@ -517,7 +514,21 @@ class Index:
                 self._lock.release()
 
 
-def _locked(folder: Path, *, wait: bool) -> WriteLock:
+@contextmanager
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the write lock of ``folder``, which is made when there is none.
+
+    Raises ``IndexBusyError`` while another process holds it, unless it is to ``wait``, and
+    ``RagcliError`` when the folder cannot be written.
+    """
+    lock = _lock(folder, wait=wait)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(folder: Path, *, wait: bool) -> WriteLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = WriteLock(folder)

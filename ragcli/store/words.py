@@ -83,6 +83,20 @@ def remove_words(connection: sqlite3.Connection, document_key: int) -> None:
     )
 
 
+def index_words_anew(connection: sqlite3.Connection) -> None:
+    """Index the words of everything that the catalogue holds, and nothing else."""
+    connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    connection.execute(f"INSERT INTO words (rowid, title, heading, text) {_VALUES}")
+    connection.execute("INSERT INTO document_words (document_words) VALUES ('delete-all')")
+    connection.execute(f"INSERT INTO document_words (rowid, title, text) {_DOCUMENT_VALUES}")
+
+
+def optimize_words(connection: sqlite3.Connection) -> None:
+    """Join the pieces that changes left of the inverted indexes."""
+    connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+    connection.execute("INSERT INTO document_words (document_words) VALUES ('optimize')")
+
+
 def search_words(
     connection: sqlite3.Connection, expression: str, k: int, among: frozenset[int] | None = None
 ) -> Scores:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragcli.store.vectors.library import FaissIndex, layers, load_faiss
+from ragcli.store.vectors.library import FaissIndex, held_ids, layers, load_faiss
 from ragcli.store.vectors.stored import checked_queries
 
 if TYPE_CHECKING:
@@ -61,18 +61,7 @@ class ApproximateVectors:
 
     def ids(self) -> NDArray[np.int64]:
         """The passage ids held, unsorted; with those that could not be removed."""
-        faiss = load_faiss()
-        outer, core = self._layers[0], self._layers[-1]
-        found: NDArray[np.int64]
-        if isinstance(outer, faiss.IndexIDMap):
-            found = faiss.vector_to_array(outer.id_map)
-            return found
-        lists = [np.empty(0, dtype=np.int64)]
-        for number in range(core.nlist):
-            size = core.invlists.list_size(number)
-            if size:
-                lists.append(faiss.rev_swig_ptr(core.invlists.get_ids(number), size).copy())
-        return np.concatenate(lists)
+        return held_ids(self.faiss_index)
 
     def bring_in_step(self, wanted: NDArray[np.int64]) -> bool:
         """Hold the passages ``wanted``; ``False`` when the index has to be built anew for that.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FaissIndex = Any
 """An index of FAISS, whose type stubs lack most of the Python layer."""
@@ -26,3 +30,24 @@ def layers(index: FaissIndex) -> list[FaissIndex]:
     while isinstance(found[-1], (faiss.IndexIDMap, faiss.IndexPreTransform)):
         found.append(faiss.downcast_index(found[-1].index))
     return found
+
+
+def held_ids(index: FaissIndex) -> NDArray[np.int64]:
+    """The passage ids that a FAISS index of ours holds, unsorted; removed ones where it keeps them.
+
+    A map of ids knows them, else they stand in inverted lists.
+    """
+    import numpy as np
+
+    faiss = load_faiss()
+    outer, *_ = every = layers(index)
+    found: NDArray[np.int64]
+    if isinstance(outer, faiss.IndexIDMap):
+        found = faiss.vector_to_array(outer.id_map)
+        return found
+    core, lists = every[-1], [np.empty(0, dtype=np.int64)]
+    for number in range(core.nlist):
+        size = core.invlists.list_size(number)
+        if size:
+            lists.append(faiss.rev_swig_ptr(core.invlists.get_ids(number), size).copy())
+    return np.concatenate(lists)
