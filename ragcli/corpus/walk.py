@@ -1,172 +1,286 @@
-"""From the paths a person names to the files to load: sorted, ignore rules applied."""
+"""From the paths a person names to the files to load: sorted, ignore rules applied.
+
+A walk looks at names and at one ``stat`` a file; it opens no file but ignore files. So it costs
+little in a tree in which nothing changed.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import stat
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
-from ragcli.corpus.loaders import CODE_SUFFIXES, SUPPORTED_SUFFIXES
+from ragcli.corpus.ignore import Rules, is_ignored, rules_above, rules_beneath, rules_inside
+from ragcli.corpus.loaders import is_archive
 from ragcli.corpus.problem import Problem
+from ragcli.corpus.selection import EVERYTHING, Selection, Sieve, shown_size
+from ragcli.corpus.sniffing import looks_binary
+from ragcli.corpus.wildcards import byte_text
 
-__all__ = ["SUPPORTED_SUFFIXES", "Problem", "walk"]
+__all__ = ["EVERYTHING", "FoundFile", "Problem", "Selection", "Skipped", "looks_binary", "walk"]
 
-IGNORE_FILES = (".gitignore", ".ragcliignore")
-"""Files with ignore patterns, in git's syntax; the later one wins inside a folder."""
-
-INDEX_FOLDER = ".ragcli"
-_SNIFFED_BYTES = 8192
+INDEX_NAME = ".ragcli"
+INDEX_MARK = "catalogue.sqlite"
+"""A file that only the folder of an index has."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    """The ignore patterns of one folder, which hold for everything beneath it."""
+class FoundFile:
+    """A file to load: its absolute path, its size in bytes, when it changed (ns since 1970)."""
 
-    folder: Path
-    spec: GitIgnoreSpec
+    path: str
+    size: int
+    modified_ns: int
 
-    def verdict(self, path: Path, is_folder: bool) -> bool | None:
-        """True: ignored, False: named by a ``!pattern``, None: these rules do not speak of it."""
-        relative = path.relative_to(self.folder).as_posix()
-        return self.spec.check_file(f"{relative}/" if is_folder else relative).include
+    @property
+    def file(self) -> Path:
+        """The path as a ``Path``, which takes longer to make than all else of a file's walk."""
+        return Path(self.path)
 
 
-def walk(roots: Sequence[Path]) -> Iterator[Path | Problem]:
-    """Yield the absolute path of every file to load once, in sorted order.
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was passed over although the person may expect it, and a one-line ``reason``."""
 
-    A file named as a root is taken whatever the ignore rules say. Inside folders, hidden entries,
-    ignored ones, unsupported suffixes, binaries behind a source-code suffix and symbolic links
-    are passed over silently: a link's target inside the roots is met under its own name, one
-    outside them is not the person's choice. A root that is missing or unsupported and a folder
-    that cannot be listed are a ``Problem``.
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder to walk, with ``rules`` of those above it until it is listed, then its own too.
+
+    ``path`` is how the walk came here, ``real`` the path without links, a slash at its end.
+    ``relative`` leads here from the root (``byte_text``, empty or with a slash at its end), and
+    ``included`` is the last pattern of ``include`` that speaks of this folder or one above.
     """
-    seen: set[Path] = set()
+
+    path: str
+    real: str
+    rules: tuple[Rules, ...]
+    relative: str
+    included: int
+
+    def with_rules(self, rules: tuple[Rules, ...]) -> _Folder:
+        return _Folder(self.path, self.real, rules, self.relative, self.included)
+
+
+_NOWHERE = _Folder("", "", (), "", -1)
+"""Where a file is that is named outright: no folder's rules speak of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A symbolic link at ``path``, met in ``folder`` under ``name``."""
+
+    folder: _Folder
+    name: str
+    path: str
+
+
+_Found = FoundFile | Skipped | Problem
+
+
+def walk(
+    roots: Sequence[Path], selection: Selection = EVERYTHING, *, index_folder: Path | None = None
+) -> Iterator[FoundFile | Skipped | Problem]:
+    """Yield every file to load once, in sorted order, by the path that the walk came by.
+
+    A file or folder named as a root is taken whatever the ignore files say; ``include`` and
+    ``exclude`` hold for its name too. Inside folders, hidden entries, ignored ones, unsupported
+    suffixes, whatever is no regular file and the folders of indexes (``index_folder`` is one) are
+    passed over silently, and so are symbolic links: a link's target inside the roots is met under
+    its own name, one outside them is not the person's choice. If links are followed, what only
+    they lead to comes last, each file and each folder once.
+
+    A file that is too large and a link that leads nowhere are ``Skipped``. A root that is missing
+    or unsupported, a folder that cannot be listed and a name that is not UTF-8 are a ``Problem``;
+    what vanishes during the walk is none.
+    """
+    walker = _Walker(selection, index_folder)
     for root in sorted({Path(os.path.abspath(root)) for root in roots}):
-        for found in _walk_root(root):
-            if isinstance(found, Problem):
-                yield found
-            elif found not in seen:
-                seen.add(found)
-                yield found
+        yield from walker.root(root)
+    yield from walker.behind_links()
 
 
-def _walk_root(root: Path) -> Iterator[Path | Problem]:
-    try:
-        mode = root.stat().st_mode
-    except OSError as error:
-        yield Problem(_shown(root), _reason(error))
-        return
-    if stat.S_ISDIR(mode):
-        yield from _walk_folder(root, _rules_above(root))
-    elif not stat.S_ISREG(mode):
-        yield Problem(_shown(root), "neither a file nor a folder")
-    elif root.suffix.lower() not in SUPPORTED_SUFFIXES:
-        yield Problem(_shown(root), _unsupported(root))
-    else:
-        yield _nameable(root)
+class _Walker:
+    """One walk: what is wanted, and what was met already."""
 
+    def __init__(self, selection: Selection, index_folder: Path | None) -> None:
+        self._sieve = Sieve(selection)
+        self._follows = selection.follow_symlinks
+        self._index = os.path.realpath(index_folder) if index_folder else None
+        self._files: set[str] = set()
+        self._folders: set[tuple[int, int]] = set()
+        self._links: deque[_Link] = deque()
+        self._is_behind_links = False
 
-def _walk_folder(folder: Path, rules: tuple[_Rules, ...]) -> Iterator[Path | Problem]:
-    """Depth first with an explicit stack, so that no depth of folders exhausts Python's."""
-    stack: list[tuple[Path, tuple[_Rules, ...]]] = [(folder, rules)]
-    while stack:
-        path, rules = stack.pop()
-        if not path.is_dir():
-            yield _nameable(path)
-            continue
+    def root(self, path: Path) -> Iterator[_Found]:
+        """Walk what the person named."""
+        shown = _shown(str(path))
         try:
-            with os.scandir(path) as entries:
-                names = sorted(entries, key=lambda entry: entry.name)
-            rules = (*rules, *_rules_in(path))
+            status = path.stat()
+            if not is_nameable(str(path)):
+                yield _unnameable(str(path))
+            elif stat.S_ISDIR(status.st_mode):
+                yield from self._root_folder(path)
+            elif not stat.S_ISREG(status.st_mode):
+                yield Problem(shown, "neither a file nor a folder")
+            elif not self._sieve.supports(path.name):
+                yield Problem(shown, _unsupported(path))
+            else:
+                real = os.path.realpath(path)
+                yield from self._tree(self._file(_NOWHERE, path.name, str(path), real, status))
         except OSError as error:
-            yield Problem(_shown(path), _reason(error))
-            continue
-        kept = [Path(entry.path) for entry in names if _is_wanted(entry, rules)]
-        stack.extend((child, rules) for child in reversed(kept))
+            yield Problem(shown, _reason(error))
+
+    def behind_links(self) -> Iterator[_Found]:
+        """Walk what the links lead to that were met, and those that are met on the way."""
+        self._is_behind_links = True
+        while self._links:
+            yield from self._behind(self._links.popleft())
+
+    def _behind(self, link: _Link) -> Iterator[_Found]:
+        try:
+            status = Path(link.path).stat()
+        except OSError as error:
+            if self._sieve.supports(link.name):
+                yield Skipped(_shown(link.path), f"a link that leads nowhere: {_reason(error)}")
+            return
+        real = os.path.realpath(link.path)
+        if stat.S_ISDIR(status.st_mode):
+            yield from self._tree(self._folder(link.folder, link.name, link.path, real))
+        elif stat.S_ISREG(status.st_mode) and self._sieve.supports(link.name):
+            yield from self._tree(self._file(link.folder, link.name, link.path, real, status))
+
+    def _root_folder(self, path: Path) -> Iterator[_Found]:
+        text = byte_text(path.name)
+        if self._sieve.excludes(text, "", is_folder=True):
+            return
+        included = self._sieve.included(text, "", is_folder=True, above=-1)
+        real = os.path.realpath(path)
+        if self._is_index(real, os.path.lexists(path / INDEX_MARK)):
+            yield Problem(_shown(str(path)), "the folder of an index; it has no documents")
+        else:
+            real = real.rstrip("/") + "/"
+            yield from self._tree(_Folder(str(path), real, rules_above(path), "", included))
+
+    def _tree(self, top: _Folder | _Found | None) -> Iterator[_Found]:
+        """Depth first with an explicit stack, so that no depth of folders exhausts Python's."""
+        stack = [] if top is None else [top]
+        while stack:
+            found = stack.pop()
+            if isinstance(found, _Folder):
+                try:
+                    stack.extend(reversed(self._inside(found)))
+                except OSError as error:
+                    if found is top or not _vanished(error):
+                        yield Problem(_shown(found.path), _reason(error))
+            else:
+                yield found
+
+    def _inside(self, folder: _Folder) -> list[_Folder | _Found]:
+        """List the files and folders to walk in ``folder``, sorted. Raises ``OSError``."""
+        with os.scandir(folder.path) as listing:
+            entries = {entry.name: entry for entry in listing}
+        if self._is_index(folder.real[:-1], INDEX_MARK in entries) or self._is_known(folder):
+            return []
+        folder = folder.with_rules(rules_inside(folder.rules, folder.path, entries))
+        met = (self._met(folder, entries[name]) for name in sorted(entries) if name[0] != ".")
+        return [found for found in met if found is not None]
+
+    def _met(self, folder: _Folder, entry: os.DirEntry[str]) -> _Folder | _Found | None:
+        name = entry.name
+        try:
+            if entry.is_symlink():
+                if self._follows:
+                    self._links.append(_Link(folder, name, entry.path))
+            elif entry.is_dir(follow_symlinks=False):
+                return self._folder(folder, name, entry.path, folder.real + name)
+            elif self._sieve.supports(name) and entry.is_file(follow_symlinks=False):
+                return self._file(folder, name, entry.path, folder.real + name, entry)
+        except OSError as error:
+            return None if _vanished(error) else Problem(_shown(entry.path), _reason(error))
+        return None
+
+    def _folder(self, above: _Folder, name: str, path: str, real: str) -> _Folder | Problem | None:
+        text = byte_text(name)
+        relative = above.relative + text
+        if self._is_passed_over(text, relative, above.rules, is_folder=True):
+            return None
+        if not is_nameable(name):
+            return _unnameable(path)
+        included = self._sieve.included(text, relative, is_folder=True, above=above.included)
+        return _Folder(path, f"{real}/", rules_beneath(above.rules, text), f"{relative}/", included)
+
+    def _file(
+        self,
+        above: _Folder,
+        name: str,
+        path: str,
+        real: str,
+        status: os.stat_result | os.DirEntry[str],
+    ) -> _Found | None:
+        text = byte_text(name)
+        relative = above.relative + text
+        if self._is_passed_over(text, relative, above.rules, is_folder=False):
+            return None
+        included = self._sieve.included(text, relative, is_folder=False, above=above.included)
+        if not self._sieve.wants(included) or real in self._files:
+            return None
+        self._files.add(real)
+        if not is_nameable(name):
+            return _unnameable(path)
+        if isinstance(status, os.DirEntry):
+            status = status.stat(follow_symlinks=False)
+        if status.st_size > self._sieve.max_file_size:
+            return Skipped(path, _too_large(status.st_size, self._sieve.max_file_size))
+        return FoundFile(path, status.st_size, status.st_mtime_ns)
+
+    def _is_passed_over(
+        self, text: str, relative: str, rules: tuple[Rules, ...], *, is_folder: bool
+    ) -> bool:
+        excluded = self._sieve.excludes(text, relative, is_folder=is_folder)
+        return is_ignored(text, rules, is_folder=is_folder) if excluded is None else excluded
+
+    def _is_index(self, real: str, has_mark: bool) -> bool:
+        return has_mark or real == self._index or real.endswith(f"/{INDEX_NAME}")
+
+    def _is_known(self, folder: _Folder) -> bool:
+        """Whether a walk behind links came to a folder that was walked before."""
+        if not self._follows:
+            return False
+        status = Path(folder.path).stat()
+        identity = (status.st_dev, status.st_ino)
+        known = identity in self._folders
+        self._folders.add(identity)
+        return known and self._is_behind_links
 
 
-def _is_wanted(entry: os.DirEntry[str], rules: tuple[_Rules, ...]) -> bool:
-    if entry.name.startswith(".") or entry.is_symlink():
-        return False
-    path = Path(entry.path)
-    is_folder = entry.is_dir(follow_symlinks=False)
-    if not is_folder and not _is_loadable(entry, path):
-        return False
-    return not _is_ignored(path, is_folder, rules)
-
-
-def _is_loadable(entry: os.DirEntry[str], path: Path) -> bool:
-    suffix = path.suffix.lower()
-    if suffix not in SUPPORTED_SUFFIXES or not entry.is_file(follow_symlinks=False):
-        return False
-    # A ".ts" may be a film and a ".pl" a data file, whereas a binary ".txt" is worth a report.
-    return suffix not in CODE_SUFFIXES or not _looks_binary(path)
-
-
-def _looks_binary(path: Path) -> bool:
+def is_nameable(path: str) -> bool:
+    """Whether ``path`` is valid Unicode: what is not can be neither stored nor printed."""
+    if path.isascii():
+        return True
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_SNIFFED_BYTES)
-    except OSError:
-        return False  # the loader will say why it cannot be read
-    return b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff"))
-
-
-def _is_ignored(path: Path, is_folder: bool, rules: tuple[_Rules, ...]) -> bool:
-    """As in git, the deepest folder whose patterns speak of ``path`` decides."""
-    for rule in reversed(rules):
-        verdict = rule.verdict(path, is_folder)
-        if verdict is not None:
-            return verdict
-    return False
-
-
-def _rules_in(folder: Path) -> tuple[_Rules, ...]:
-    lines: list[str] = []
-    for name in IGNORE_FILES:
-        file = folder / name
-        if file.is_file():
-            lines += file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    patterns = [line for line in lines if _is_pattern(line)]
-    return (_Rules(folder, GitIgnoreSpec.from_lines(patterns)),) if patterns else ()
-
-
-def _is_pattern(line: str) -> bool:
-    """Whether the line means anything; as git does, a malformed one is passed over."""
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except (ValueError, re.error):
+        path.encode("utf-8")
+    except UnicodeEncodeError:
         return False
     return True
 
 
-def _rules_above(root: Path) -> tuple[_Rules, ...]:
-    """Rules of the folders above ``root`` up to its git repository's top, topmost first."""
-    ancestors = list(root.parents)
-    tops = [n for n, folder in enumerate(ancestors) if (folder / ".git").exists()]
-    if not tops or (root / ".git").exists():
-        return ()
-    return tuple(
-        rule for folder in reversed(ancestors[: tops[0] + 1]) for rule in _rules_in(folder)
-    )
+def _unnameable(path: str) -> Problem:
+    return Problem(_shown(path), "its name is not valid UTF-8; rename it")
 
 
-def _nameable(path: Path) -> Path | Problem:
-    """Refuse a name that is not valid Unicode: it can be neither stored nor printed."""
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError:
-        return Problem(_shown(path), "its name is not valid UTF-8; rename it")
-    return path
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _shown(path: Path) -> str:
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+def _vanished(error: OSError) -> bool:
+    return isinstance(error, (FileNotFoundError, NotADirectoryError))
 
 
 def _reason(error: OSError) -> str:
@@ -176,4 +290,13 @@ def _reason(error: OSError) -> str:
 
 
 def _unsupported(path: Path) -> str:
+    if is_archive(path.name):
+        return "an archive; --archives reads the files in it"
     return f"unsupported format {path.suffix!r}" if path.suffix else "a file without a suffix"
+
+
+def _too_large(size: int, limit: float) -> str:
+    return (
+        f"larger than {shown_size(int(limit))} ({shown_size(size)});"
+        " raise --max-file-size to read it"
+    )

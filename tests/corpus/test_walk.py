@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ragcli.corpus.walk import Problem, walk
+from ragcli.corpus.walk import EVERYTHING, FoundFile, Problem, Selection, walk
 
 
 def write(file: Path, content: str | bytes = "words") -> Path:
@@ -13,11 +13,11 @@ def write(file: Path, content: str | bytes = "words") -> Path:
     return file
 
 
-def found(root: Path, *roots: Path) -> list[str]:
+def found(root: Path, *roots: Path, selection: Selection = EVERYTHING) -> list[str]:
     """Paths below ``root``, as posix text, that a walk over ``roots`` (or ``root``) yields."""
-    paths = list(walk(roots or (root,)))
-    assert all(isinstance(path, Path) for path in paths), paths
-    return [path.relative_to(root).as_posix() for path in paths if isinstance(path, Path)]
+    met = list(walk(roots or (root,), selection))
+    assert all(isinstance(file, FoundFile) for file in met), met
+    return [Path(file.path).relative_to(root).as_posix() for file in met]
 
 
 def test_files_come_sorted_once_and_absolute(
@@ -32,17 +32,18 @@ def test_files_come_sorted_once_and_absolute(
         "b.md",
         "c.py",
     ]
-    assert list(walk([Path("b.md")])) == [tmp_path / "b.md"]
+    (file,) = walk([Path("b.md")])
+    assert isinstance(file, FoundFile)
+    assert file.file == tmp_path / "b.md"
+    assert (file.size, file.modified_ns) == (5, file.file.stat().st_mtime_ns)
 
 
-def test_hidden_unsupported_and_binary_code_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_and_unsupported_files_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "kept.txt")
     write(tmp_path / ".hidden.txt")
     write(tmp_path / ".ragcli/notes.txt")
     write(tmp_path / "image.png")
-    write(tmp_path / "film.ts", b"G\0\0binary")
-    write(tmp_path / "wide.py", "print()".encode("utf-16"))
-    assert found(tmp_path) == ["kept.txt", "wide.py"]
+    assert found(tmp_path) == ["kept.txt"]
 
 
 def test_ignore_files_hold_as_in_git(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_a_file_named_outright_is_taken_though_ignored(tmp_path: Path) -> None:
     write(tmp_path / ".gitignore", "*.md\n")
     file = write(tmp_path / "a.md")
     hidden = write(tmp_path / ".hidden.md")
-    assert list(walk([file, hidden])) == [hidden, file]
+    assert found(tmp_path, file, hidden) == [".hidden.md", "a.md"]
     assert found(tmp_path) == []
 
 
@@ -120,4 +121,4 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path) -> None:
         (tmp_path / "closed").chmod(0o700)
     assert isinstance(closed, Problem)
     assert "Permission denied" in closed.reason
-    assert open_file == tmp_path / "open.txt"
+    assert open_file.path == str(tmp_path / "open.txt")

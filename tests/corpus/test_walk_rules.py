@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ragcli.corpus.walk import Problem, walk
+from ragcli.corpus.walk import FoundFile, Problem, walk
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return [found.name if isinstance(found, Path) else found.reason for found in walk([folder])]
+    return [Path(found.path).name for found in walk([folder]) if isinstance(found, FoundFile)]
 
 
 @pytest.mark.parametrize("malformed", ["!", "\\", "a\\", "[z-a]"])
@@ -44,7 +44,5 @@ def test_a_root_that_is_a_loop_of_links_is_a_problem_and_the_others_are_walked(
     problems = [found for found in walk([loop, folder]) if isinstance(found, Problem)]
     assert [problem.path for problem in problems] == [str(loop)]
     assert problems[0].reason.startswith("cannot be read: ")
-    assert [found.name for found in walk([loop, folder]) if isinstance(found, Path)] == [
-        "kept.md",
-        "notes.txt",
-    ]
+    files = [found.path for found in walk([loop, folder]) if isinstance(found, FoundFile)]
+    assert files == [str(folder / "kept.md"), str(folder / "notes.txt")]
