@@ -213,7 +213,6 @@ def test_bad_json_lines_are_problems_and_the_rest_goes_on(tmp_path: Path) -> Non
         b'{"text": "\\ud800"}': "surrogate",
         b'{"text": NaN}': "NaN is no JSON number",
         b'{"body": 1, "more": 2}': "no field 'text'; there is: body, more",
-        b'{"text": "\xff"}': "not valid UTF-8",
         b'{"text": ["x"]}': "its field 'text' is not text",
         b'{"id": 1.5, "text": "x"}': "neither text nor a whole number",
         b"[" * 100_000: "not usable JSON",
@@ -240,6 +239,14 @@ def test_fields_may_be_named(tmp_path: Path) -> None:
     assert (document.document_id, document.text) == ("1", "N\n\nB")
     assert document.metadata == {"id": "kept"}
     assert problems == ["line 2: its id 'key' is empty"]
+
+
+def test_json_lines_with_bytes_that_are_not_utf8_are_kept_and_told_of(tmp_path: Path) -> None:
+    content = '{"text": "naïve 中文"}\n{"text": "'.encode() + b"caf\xe9" + b'"}\n'
+    documents, problems = load_records(tmp_path, "a.jsonl", content)
+    assert [document.text for document in documents] == ["naïve 中文", "caf\ufffd"]
+    at = content.index(b"\xe9")
+    assert problems == [f"1 byte is not valid UTF-8 and was replaced; first at byte {at}"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -29,6 +29,11 @@ class TextBuilder:
         self._headings.append(Heading(self.add(block), level, " ".join(block.split())))
 
     @property
+    def length(self) -> int:
+        """Characters added so far."""
+        return self._length
+
+    @property
     def text(self) -> str:
         """Everything added so far."""
         return "".join(self._parts)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from typing import TextIO
 
-from ragcli.corpus.loaders.encoding import detect_encoding
+from ragcli.corpus.loaders.encoding import detect
 from ragcli.corpus.loaders.record import (
     BadRecord,
     Record,
@@ -30,12 +30,11 @@ def load(source: Source) -> Iterator[Document | Problem]:
     header; quotes are those of CSV in both. Raises ``LoadError`` for binary content, unknown
     encodings and a header without the fields that are needed.
     """
-    encoding = detect_encoding(source.file)
-    with source.file.open(encoding=encoding, newline="") as stream:
-        try:
-            yield from documents(source, _records(source, stream))
-        except UnicodeError as error:
-            raise LoadError(f"not valid {encoding} text") from error
+    with source.file.open("rb") as content:
+        decoding = detect(content)
+    yield from source.problems(decoding.flaw)
+    with source.file.open(encoding=decoding.encoding, errors="replace", newline="") as stream:
+        yield from documents(source, _records(source, stream))
 
 
 def _records(source: Source, stream: TextIO) -> Iterator[Record | BadRecord]:

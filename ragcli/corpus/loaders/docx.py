@@ -5,22 +5,19 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docx
 from docx.document import Document as WordDocument
-from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.opc.exceptions import PackageNotFoundError
 from docx.oxml.ns import qn
 
 from ragcli.corpus.loaders.builder import LINE_GAP, PARAGRAPH_GAP, TextBuilder
+from ragcli.corpus.loaders.package import Package, opened_package
 from ragcli.corpus.loaders.source import Source
-from ragcli.errors import LoadError
 from ragcli.records import Document
 
-_OLE_MAGIC = b"\xd0\xcf\x11\xe0"
-_MOST_UNPACKED_BYTES = 1 << 29
+_MOST_UNPACKED_BYTES = 1 << 28
 _TOP_LEVEL_STYLES = frozenset(("title",))
 _NO_OUTLINE = 9  # Word's outline levels are 0 to 8; 9 is body text
 _CELL_GAP = " | "
@@ -47,51 +44,28 @@ Element = Any  # lxml publishes no types
 def load(source: Source) -> Iterator[Document]:
     """Yield the file as one document.
 
-    Raises ``LoadError`` for damaged, encrypted and foreign files.
+    Metadata are its ``author`` and the dates ``created`` and ``changed``. Raises ``LoadError`` for
+    damaged, encrypted and foreign files, and when the parts unpack to more than 256 MiB.
     """
-    word = _open(source.file)
     builder = TextBuilder()
-    _add_blocks(builder, word.element.body, _Styles(word))
-    title = _title(word) or next((h.text for h in builder.headings), "")
-    yield source.document(builder.text, title=title, headings=builder.headings)
+    with opened_package(source.file, "a Word document", _MOST_UNPACKED_BYTES) as package:
+        properties = package.properties()
+        try:
+            word = docx.Document(package.rewritten())
+            _add_blocks(builder, _body(word, package), _Styles(word))
+        except _DAMAGE as error:
+            raise package.damaged() from error
+    title = properties.title or next((h.text for h in builder.headings), "")
+    yield source.document(
+        builder.text, title=title, headings=builder.headings, metadata=properties.metadata
+    )
 
 
-def _open(file: Path) -> WordDocument:
-    _check_package(file)
-    try:
-        word = docx.Document(str(file))
-        has_body = word.element.body is not None
-    except _DAMAGE as error:
-        raise LoadError("damaged, or not a Word document") from error
-    if not has_body:
-        raise LoadError("damaged, or not a Word document")
-    return word
-
-
-def _title(word: WordDocument) -> str:
-    package = word.part.package
-    if not any(r.reltype == RELATIONSHIP_TYPE.CORE_PROPERTIES for r in package.rels.values()):
-        return ""  # python-docx would make properties up, with the title "Word Document"
-    try:
-        return " ".join(word.core_properties.title.split())
-    except AttributeError:  # properties of another kind cost the title, not the text
-        return ""
-
-
-def _check_package(file: Path) -> None:
-    with file.open("rb") as stream:
-        head = stream.read(len(_OLE_MAGIC))
-    if not head:
-        raise LoadError("the file is empty (0 bytes)")
-    if head == _OLE_MAGIC:
-        raise LoadError("password-protected, or an old .doc; save it as a plain .docx")
-    try:
-        with zipfile.ZipFile(file) as package:
-            unpacked = sum(member.file_size for member in package.infolist())
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise LoadError("damaged (truncated?), or not a Word document") from error
-    if unpacked > _MOST_UNPACKED_BYTES:
-        raise LoadError(f"unpacks to {unpacked:,} bytes, more than {_MOST_UNPACKED_BYTES:,}")
+def _body(word: WordDocument, package: Package) -> Element:
+    body = word.element.body
+    if body is None:
+        raise package.damaged()
+    return body
 
 
 class _Styles:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ragcli.corpus.loaders.builder import LINE_GAP, PARAGRAPH_GAP, TextBuilder
 from ragcli.corpus.loaders.encoding import read_text
+from ragcli.corpus.loaders.metadata import iso_date
 from ragcli.corpus.loaders.source import Source
-from ragcli.records import Document
+from ragcli.corpus.problem import Problem
+from ragcli.records import Document, Json
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DROPPED = frozenset(
@@ -27,35 +29,77 @@ _CELLS = frozenset(("td", "th"))
 _CELL_MARK = "\x1f"  # the unit separator, which no page shows: becomes " | " inside a row
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _DECLARED = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
-_DECLARATION_BYTES = 4096
+DECLARATION_BYTES = 4096
+_DESCRIPTIONS = {
+    "author": "author",
+    "dc.creator": "author",
+    "article:published_time": "created",
+    "date": "created",
+    "dc.date": "created",
+    "dcterms.created": "created",
+}
 
 
-def load(source: Source) -> Iterator[Document]:
-    """Yield the page as one document; raises ``LoadError`` when it is not text."""
-    tree = LexborHTMLParser(read_text(source.file, _declared_encoding(source.file)))
-    title = tree.css_first("head > title")
-    builder = _Page()
-    if tree.root is not None:
-        builder.read(tree.root)
-    headings = builder.built.headings
+def load(source: Source) -> Iterator[Document | Problem]:
+    """Yield the page as one document; raises ``LoadError`` when it is not text.
+
+    Metadata are the ``author`` and the date ``created``, where the page names them.
+    """
+    with source.file.open("rb") as stream:
+        declared = declared_encoding(stream.read(DECLARATION_BYTES))
+    decoded = read_text(source.file, declared)
+    yield from source.problems(decoded.flaw)
+    builder = TextBuilder()
+    head = add_page(builder, decoded.text)
     yield source.document(
-        builder.built.text,
-        title=" ".join(title.text().split()) if title else next((h.text for h in headings), ""),
-        headings=headings,
+        builder.text,
+        title=head.title or next((h.text for h in builder.headings), ""),
+        headings=builder.headings,
+        metadata=head.metadata,
     )
 
 
-def _declared_encoding(file: Path) -> str | None:
-    with file.open("rb") as stream:
-        found = _DECLARED.search(stream.read(_DECLARATION_BYTES))
+def declared_encoding(content: bytes) -> str | None:
+    """The encoding that a page names in its first ``DECLARATION_BYTES``."""
+    found = _DECLARED.search(content[:DECLARATION_BYTES])
     return found[1].decode("ascii", "replace") if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class PageHead:
+    """What a page says of itself."""
+
+    title: str
+    metadata: dict[str, Json]
+
+
+def add_page(builder: TextBuilder, page: str) -> PageHead:
+    """Append what a reader of the HTML ``page`` sees to ``builder``, a new paragraph."""
+    tree = LexborHTMLParser(page)
+    title = tree.css_first("head > title")
+    if tree.root is not None:
+        _Page(builder).read(tree.root)
+    return PageHead(" ".join(title.text().split()) if title else "", _metadata(tree))
+
+
+def _metadata(tree: LexborHTMLParser) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for node in tree.css("head > meta[content]"):
+        name = node.attributes.get("name") or node.attributes.get("property") or ""
+        key = _DESCRIPTIONS.get(name.lower())
+        value = " ".join((node.attributes.get("content") or "").split())
+        if key == "created":
+            value = iso_date(value)
+        if key and value:
+            found.setdefault(key, value)
+    return found
 
 
 class _Page:
     """Walks the tree in document order and cuts its text into blocks at the tags' borders."""
 
-    def __init__(self) -> None:
-        self.built = TextBuilder()
+    def __init__(self, builder: TextBuilder) -> None:
+        self.built = builder
         self._inline: list[str] = []
         self._gap = PARAGRAPH_GAP
         self._preformatted = 0

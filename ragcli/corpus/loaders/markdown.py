@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from ragcli.corpus.loaders.encoding import read_text
 from ragcli.corpus.loaders.source import Source
+from ragcli.corpus.problem import Problem
 from ragcli.records import Document, Heading, Json
 
 _FRONT_MATTER = re.compile(
@@ -23,9 +24,11 @@ _LINE_END = re.compile(r"\r\n|\r|\n")  # what CommonMark, and so the parser's ma
 _INDENT = re.compile(r"[ \t]*")
 
 
-def load(source: Source) -> Iterator[Document]:
+def load(source: Source) -> Iterator[Document | Problem]:
     """Yield the file as one document; raises ``LoadError`` when it is not text."""
-    text = read_text(source.file)
+    decoded = read_text(source.file)
+    yield from source.problems(decoded.flaw)
+    text = decoded.text
     front = _FRONT_MATTER.match(text)
     metadata = _front_matter(front[1] or "") if front else {}
     headings = tuple(_headings(text, front.end() if front else 0))

@@ -12,10 +12,11 @@ from pathlib import Path
 import pypdfium2
 from pypdfium2 import PdfDocument, PdfiumError
 
+from ragcli.corpus.loaders.metadata import pdf_date
 from ragcli.corpus.loaders.source import Source
 from ragcli.corpus.problem import Problem
 from ragcli.errors import LoadError
-from ragcli.records import Document, Heading
+from ragcli.records import Document, Heading, Json
 
 _PAGE_GAP = "\n"  # one line break, so that a sentence may run over the page's end
 _HYPHENATED = re.compile("[\u0002\ufffe]\r?\n?")  # how PDFium marks a word divided by the layout
@@ -38,7 +39,8 @@ class _Pages:
 def load(source: Source) -> Iterator[Document | Problem]:
     """Yield a ``Problem`` for every page that cannot be read, then the file as one document.
 
-    Raises ``LoadError`` for damaged and password-protected files, and when no page has text.
+    Metadata are its ``author`` and the dates ``created`` and ``changed``. Raises ``LoadError`` for
+    damaged and password-protected files, and when no page has text.
     """
     with closing(_open(source.file)) as pdf:
         texts: list[str] = []
@@ -55,6 +57,7 @@ def load(source: Source) -> Iterator[Document | Problem]:
             title=_title(pdf),
             headings=tuple(_headings(pdf, pages)),
             page_starts=pages.starts,
+            metadata=_metadata(pdf),
         )
 
 
@@ -85,6 +88,14 @@ def _tidy(text: str) -> str:
 
 def _title(pdf: PdfDocument) -> str:
     return " ".join(pdf.get_metadata_value("Title").split())
+
+
+def _metadata(pdf: PdfDocument) -> dict[str, Json]:
+    author = " ".join(_tidy(pdf.get_metadata_value("Author")).split())
+    created = pdf_date(pdf.get_metadata_value("CreationDate"))
+    changed = pdf_date(pdf.get_metadata_value("ModDate"))
+    found = {"author": author, "created": created, "changed": changed}
+    return {name: value for name, value in found.items() if value}
 
 
 def _headings(pdf: PdfDocument, pages: _Pages) -> Iterator[Heading]:

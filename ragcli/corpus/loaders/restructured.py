@@ -8,14 +8,17 @@ from itertools import accumulate
 
 from ragcli.corpus.loaders.encoding import read_text
 from ragcli.corpus.loaders.source import Source
+from ragcli.corpus.problem import Problem
 from ragcli.records import Document, Heading
 
 _RULE = re.compile(r"([^\w\s])\1+\s*")
 
 
-def load(source: Source) -> Iterator[Document]:
+def load(source: Source) -> Iterator[Document | Problem]:
     """Yield the file as one document; raises ``LoadError`` when it is not text."""
-    text = read_text(source.file)
+    decoded = read_text(source.file)
+    yield from source.problems(decoded.flaw)
+    text = decoded.text
     headings = tuple(_headings(text))
     title = headings[0].text if headings else ""
     yield source.document(text, title=title, first_line=1, headings=headings)

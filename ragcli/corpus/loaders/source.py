@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragcli.corpus.problem import Problem
 from ragcli.records import Document, Heading, Json
 
 _BLOCK_BYTES = 1 << 20
@@ -32,6 +33,10 @@ class Source:
     file: Path
     shown_path: str
     fields: RecordFields = RecordFields()
+
+    def problems(self, *reasons: str) -> Iterator[Problem]:
+        """Report each reason that is not "" as a problem of the file."""
+        return (Problem(self.shown_path, reason) for reason in reasons if reason)
 
     def document(
         self,

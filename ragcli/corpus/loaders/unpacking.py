@@ -37,7 +37,11 @@ class Allowance:
     def use(self, size: int) -> None:
         """Count ``size`` bytes more."""
         self._used += size
-        if self._used > self._most:
+        self.check(0)
+
+    def check(self, size: int) -> None:
+        """Ask whether ``size`` bytes more would be within the allowance."""
+        if self._used + size > self._most:
             raise LoadError(f"unpacks to more than {self._most:,} bytes")
 
     def blocks(self, stream: Readable) -> Iterator[bytes]:
