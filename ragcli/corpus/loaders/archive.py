@@ -72,18 +72,16 @@ def load(source: Source) -> Iterator[Document | Problem]:
     if size == 0:
         raise LoadError("the file is empty (0 bytes)")
     is_zip = source.file.name.lower().endswith(".zip")
-    total = Allowance(size, MOST_ARCHIVE_BYTES)
-    seen: set[str] = set()
+    reader = _Reader(source, Allowance(size, MOST_ARCHIVE_BYTES))
     last = ""
     try:
         for member in _limited((_zip_members if is_zip else _tar_members)(source.file)):
             last = member.name
-            yield from _results(source, member, seen, total)
-            seen.add(member.name)
+            yield from reader.read(member)
     except LoadError as error:
         if not last:
             raise
-        yield Problem(source.shown_path, f"nothing after {_shown(last)} is read: {error.message}")
+        yield reader.problem(f"nothing after {_shown(last)} is read: {error.message}")
 
 
 def _limited(members: Iterator[_Member]) -> Iterator[_Member]:
@@ -93,39 +91,56 @@ def _limited(members: Iterator[_Member]) -> Iterator[_Member]:
         yield member
 
 
-def _results(
-    source: Source, member: _Member, seen: set[str], total: Allowance
-) -> Iterator[Document | Problem]:
-    fault = _name_fault(member.name)
-    if not fault and _is_passed_over(member.name):
-        return
-    if not fault and member.name in seen:
-        fault = "an earlier member has the same name"
-    fault = fault or member.fault
-    with TemporaryDirectory(prefix="ragcli-") as folder:
-        suffixes = "".join(PurePosixPath(member.name).suffixes[-2:]).lower()
-        file = Path(folder) / f"content{suffixes}"
-        try:
-            if fault:
-                raise LoadError(fault)
-            _unpack(member, file)
-        except LoadError as error:
-            yield Problem(source.shown_path, f"{_shown(member.name)}: {error.message}")
+class _Reader:
+    """Reads members one by one; knows the names met so far, for none may be there twice."""
+
+    def __init__(self, source: Source, allowance: Allowance) -> None:
+        self._source = source
+        self._allowance = allowance
+        self._members: set[str] = set()
+        self._ids: set[str] = set()
+
+    def problem(self, reason: str) -> Problem:
+        """A problem of the archive."""
+        return Problem(self._source.shown_path, reason)
+
+    def read(self, member: _Member) -> Iterator[Document | Problem]:
+        """Unpack the member into a temporary folder and yield what it is read as."""
+        fault = _name_fault(member.name)
+        if not fault and _is_passed_over(member.name):
             return
-        total.use(file.stat().st_size)
-        yield from _documents(source, member.name, file)
+        fault = fault or member.fault
+        if not fault and member.name in self._members:
+            fault = "an earlier member has the same name"
+        self._members.add(member.name)
+        with TemporaryDirectory(prefix="ragcli-") as folder:
+            suffixes = "".join(PurePosixPath(member.name).suffixes[-2:]).lower()
+            file = Path(folder) / f"content{suffixes}"
+            try:
+                if fault:
+                    raise LoadError(fault)
+                _unpack(member, file)
+            except LoadError as error:
+                yield self.problem(f"{_shown(member.name)}: {error.message}")
+                return
+            self._allowance.use(file.stat().st_size)
+            yield from self._documents(member.name, file)
 
-
-def _documents(source: Source, name: str, file: Path) -> Iterator[Document | Problem]:
-    try:
-        for found in load_inner(file, f"{source.shown_path}/{name}", source.fields):
-            if isinstance(found, Problem):
-                yield Problem(source.shown_path, f"{name}: {found.reason}")
-            else:
-                metadata = {**found.metadata, "member": name}
-                yield replace(found, path=source.shown_path, metadata=metadata)
-    except LoadError as error:
-        yield Problem(source.shown_path, f"{name}: {error.message}")
+    def _documents(self, name: str, file: Path) -> Iterator[Document | Problem]:
+        source = self._source
+        try:
+            for found in load_inner(file, f"{source.shown_path}/{name}", source.fields):
+                if isinstance(found, Problem):
+                    yield self.problem(f"{name}: {found.reason}")
+                elif found.document_id in self._ids:
+                    reason = f"id {found.document_id!r} is already that of an earlier member"
+                    yield self.problem(f"{name}: {reason}")
+                else:
+                    self._ids.add(found.document_id)
+                    metadata = {**found.metadata, "member": name}
+                    yield replace(found, path=source.shown_path, metadata=metadata)
+        except LoadError as error:
+            yield self.problem(f"{name}: {error.message}")
 
 
 def _unpack(member: _Member, file: Path) -> None:

@@ -28,6 +28,10 @@ class TextBuilder:
         """Append a heading of depth ``level``, 1 = top."""
         self._headings.append(Heading(self.add(block), level, " ".join(block.split())))
 
+    def mark_heading(self, start: int, level: int, words: str) -> None:
+        """Let a section called ``words``, which is not in the text, begin at offset ``start``."""
+        self._headings.append(Heading(start, level, words))
+
     @property
     def length(self) -> int:
         """Characters added so far."""

@@ -31,12 +31,12 @@ def load(source: Source) -> Iterator[Document | Problem]:
     text = decoded.text
     front = _FRONT_MATTER.match(text)
     metadata = _front_matter(front[1] or "") if front else {}
-    headings = tuple(_headings(text, front.end() if front else 0))
+    found = tuple(headings(text, front.end() if front else 0))
     yield source.document(
         text,
-        title=_title(metadata, headings),
+        title=_title(metadata, found),
         first_line=1,
-        headings=headings,
+        headings=found,
         metadata={key: value for key, value in metadata.items() if key != "title"},
     )
 
@@ -65,7 +65,7 @@ def _front_matter(block: str) -> dict[str, Json]:
     return loaded if isinstance(loaded, dict) else {}
 
 
-def _headings(text: str, body: int) -> Iterator[Heading]:
+def headings(text: str, body: int = 0) -> Iterator[Heading]:
     """The headings outside code, quotes and lists from offset ``body`` on."""
     parser, inline_parser = MarkdownIt("commonmark"), MarkdownIt("commonmark")
     parser.core.ruler.disable("inline")  # only headings need their inline marks parsed
