@@ -96,9 +96,9 @@ def walk(
     its own name, one outside them is not the person's choice. If links are followed, what only
     they lead to comes last, each file and each folder once.
 
-    A file that is too large and a link that leads nowhere are ``Skipped``. A root that is missing
-    or unsupported, a folder that cannot be listed and a name that is not UTF-8 are a ``Problem``;
-    what vanishes during the walk is none.
+    A file that is too large and a link that cannot be followed are ``Skipped``. A root that is
+    missing or unsupported, a folder that cannot be listed and a name that is not UTF-8 are a
+    ``Problem``; what vanishes during the walk is none.
     """
     walker = _Walker(selection, index_folder)
     for root in sorted({Path(os.path.abspath(root)) for root in roots}):
@@ -144,17 +144,18 @@ class _Walker:
             yield from self._behind(self._links.popleft())
 
     def _behind(self, link: _Link) -> Iterator[_Found]:
+        folder, name, path = link.folder, link.name, link.path
+        real = os.path.realpath(path)
         try:
-            status = Path(link.path).stat()
+            status = Path(path).stat()
         except OSError as error:
-            if self._sieve.supports(link.name):
-                yield Skipped(_shown(link.path), f"a link that leads nowhere: {_reason(error)}")
+            if self._sieve.supports(name) and self._is_wanted(folder, name):
+                yield Skipped(_shown(path), f"a link that cannot be followed: {_reason(error)}")
             return
-        real = os.path.realpath(link.path)
         if stat.S_ISDIR(status.st_mode):
-            yield from self._tree(self._folder(link.folder, link.name, link.path, real))
-        elif stat.S_ISREG(status.st_mode) and self._sieve.supports(link.name):
-            yield from self._tree(self._file(link.folder, link.name, link.path, real, status))
+            yield from self._tree(self._folder(folder, name, path, real))
+        elif stat.S_ISREG(status.st_mode) and self._sieve.supports(name):
+            yield from self._tree(self._file(folder, name, path, real, status))
 
     def _root_folder(self, path: Path) -> Iterator[_Found]:
         text = byte_text(path.name)
@@ -224,12 +225,7 @@ class _Walker:
         real: str,
         status: os.stat_result | os.DirEntry[str],
     ) -> _Found | None:
-        text = byte_text(name)
-        relative = above.relative + text
-        if self._is_passed_over(text, relative, above.rules, is_folder=False):
-            return None
-        included = self._sieve.included(text, relative, is_folder=False, above=above.included)
-        if not self._sieve.wants(included) or real in self._files:
+        if not self._is_wanted(above, name) or real in self._files:
             return None
         self._files.add(real)
         if not is_nameable(name):
@@ -239,6 +235,15 @@ class _Walker:
         if status.st_size > self._sieve.max_file_size:
             return Skipped(path, _too_large(status.st_size, self._sieve.max_file_size))
         return FoundFile(path, status.st_size, status.st_mtime_ns)
+
+    def _is_wanted(self, above: _Folder, name: str) -> bool:
+        """Whether the person wants a file, by its name and where it is."""
+        text = byte_text(name)
+        relative = above.relative + text
+        if self._is_passed_over(text, relative, above.rules, is_folder=False):
+            return False
+        included = self._sieve.included(text, relative, is_folder=False, above=above.included)
+        return self._sieve.wants(included)
 
     def _is_passed_over(
         self, text: str, relative: str, rules: tuple[Rules, ...], *, is_folder: bool

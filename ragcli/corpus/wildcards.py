@@ -133,7 +133,7 @@ def _stars(glob: str, start: int, across_folders: bool) -> tuple[_Part, int]:
     if end - start == 1 or not beside_slashes:
         return _Part("[^/]*?", 1), end
     if follows.startswith("/"):
-        return _Part("(?:.*?/)?", 2), end + 1
+        return _Part("(?:.*?/)??", 2), end + 1
     return _Part(".*?", 2), end
 
 
