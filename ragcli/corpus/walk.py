@@ -113,6 +113,7 @@ class _Walker:
         self._sieve = Sieve(selection)
         self._follows = selection.follow_symlinks
         self._index = os.path.realpath(index_folder) if index_folder else None
+        self._real_folders: dict[str, str] = {}
         self._files: set[str] = set()
         self._folders: set[tuple[int, int]] = set()
         self._links: deque[_Link] = deque()
@@ -123,16 +124,14 @@ class _Walker:
         shown = _shown(str(path))
         try:
             status = path.stat()
-            if not is_nameable(str(path)):
-                yield _unnameable(str(path))
-            elif stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(status.st_mode):
                 yield from self._root_folder(path)
             elif not stat.S_ISREG(status.st_mode):
                 yield Problem(shown, "neither a file nor a folder")
             elif not self._sieve.supports(path.name):
                 yield Problem(shown, _unsupported(path))
             else:
-                real = os.path.realpath(path)
+                real = self._real_path(path)
                 yield from self._tree(self._file(_NOWHERE, path.name, str(path), real, status))
         except OSError as error:
             yield Problem(shown, _reason(error))
@@ -163,7 +162,9 @@ class _Walker:
             return
         included = self._sieve.included(text, "", is_folder=True, above=-1)
         real = os.path.realpath(path)
-        if self._is_index(real, os.path.lexists(path / INDEX_MARK)):
+        if not is_nameable(str(path)):
+            yield _unnameable(str(path))
+        elif self._is_index(real, os.path.lexists(path / INDEX_MARK)):
             yield Problem(_shown(str(path)), "the folder of an index; it has no documents")
         else:
             real = real.rstrip("/") + "/"
@@ -212,7 +213,7 @@ class _Walker:
         relative = above.relative + text
         if self._is_passed_over(text, relative, above.rules, is_folder=True):
             return None
-        if not is_nameable(name):
+        if not is_nameable(path):
             return _unnameable(path)
         included = self._sieve.included(text, relative, is_folder=True, above=above.included)
         return _Folder(path, f"{real}/", rules_beneath(above.rules, text), f"{relative}/", included)
@@ -228,7 +229,7 @@ class _Walker:
         if not self._is_wanted(above, name) or real in self._files:
             return None
         self._files.add(real)
-        if not is_nameable(name):
+        if not is_nameable(path):
             return _unnameable(path)
         if isinstance(status, os.DirEntry):
             status = status.stat(follow_symlinks=False)
@@ -250,6 +251,15 @@ class _Walker:
     ) -> bool:
         excluded = self._sieve.excludes(text, relative, is_folder=is_folder)
         return is_ignored(text, rules, is_folder=is_folder) if excluded is None else excluded
+
+    def _real_path(self, file: Path) -> str:
+        """Resolve the links in a path; a folder of many named files is resolved once."""
+        if file.is_symlink():
+            return os.path.realpath(file)
+        above = str(file.parent)
+        if above not in self._real_folders:
+            self._real_folders[above] = os.path.realpath(above).rstrip("/")
+        return f"{self._real_folders[above]}/{file.name}"
 
     def _is_index(self, real: str, has_mark: bool) -> bool:
         return has_mark or real == self._index or real.endswith(f"/{INDEX_NAME}")

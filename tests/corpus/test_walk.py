@@ -1,10 +1,24 @@
+import codecs
 import os
+import shutil
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ragcli.corpus.walk import EVERYTHING, FoundFile, Problem, Selection, walk
+from ragcli.corpus.walk import (
+    EVERYTHING,
+    INDEX_MARK,
+    INDEX_NAME,
+    FoundFile,
+    Problem,
+    Selection,
+    looks_binary,
+    walk,
+)
+from ragcli.store.locate import CATALOGUE_NAME, DEFAULT_FOLDER
 
 
 def write(file: Path, content: str | bytes = "words") -> Path:
@@ -98,16 +112,117 @@ def test_links_neither_loop_nor_lead_outside(tmp_path: Path) -> None:
     assert found(named) == ["a/real.txt"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs file names that are any bytes")
-def test_a_name_that_is_no_text_and_a_special_file(tmp_path: Path) -> None:
-    write(tmp_path / os.fsdecode(b"caf\xe9.txt"))
-    os.mkfifo(tmp_path / "pipe.txt")
-    (problem,) = walk([tmp_path])
-    assert isinstance(problem, Problem)
-    problem.path.encode("utf-8")
-    assert "not valid UTF-8" in problem.reason
+def test_a_folder_named_outright_is_walked_though_ignored(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    write(tmp_path / ".gitignore", "build/\n*.txt\n")
+    for name in ("build/a.md", "build/a.txt", "build/build/b.md"):
+        write(tmp_path / name)
+    assert found(tmp_path) == []
+    assert found(tmp_path, tmp_path / "build") == ["build/a.md"]
+
+
+def test_the_folder_of_an_index_is_never_read(tmp_path: Path) -> None:
+    assert (INDEX_NAME, INDEX_MARK) == (DEFAULT_FOLDER, CATALOGUE_NAME)
+    write(tmp_path / "a.md")
+    for folder in ("index", ".ragcli", "new"):
+        write(tmp_path / folder / "notes.md")
+    index = write(tmp_path / "index/catalogue.sqlite").parent
+    assert found(tmp_path) == ["a.md", "new/notes.md"]
+    (file,) = walk([tmp_path], index_folder=tmp_path / "new")
+    assert file.path == str(tmp_path / "a.md")
+    reason = "the folder of an index; it has no documents"
+    for folder in (index, tmp_path / ".ragcli", tmp_path / "new"):
+        assert list(walk([folder], index_folder=tmp_path / "new")) == [Problem(str(folder), reason)]
+
+
+def test_what_vanishes_during_the_walk_is_no_problem(tmp_path: Path) -> None:
+    for name in ("a.md", "b/c.md", "d/e.md"):
+        write(tmp_path / name)
+    walked = walk([tmp_path, tmp_path / "gone"])
+    next(walked)
+    shutil.rmtree(tmp_path / "b")
+    file, gone = walked
+    assert isinstance(file, FoundFile)
+    assert file.file == tmp_path / "d/e.md"
+    assert gone == Problem(str(tmp_path / "gone"), "no such file or folder")
+
+
+def test_special_files_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.md")
+    for name in ("pipe.txt", ".gitignore", "sub/.ragcliignore", "sub/.git/info/exclude"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(tmp_path / name)  # to open one waits for ever
+    write(tmp_path / "sub/b.md")
+    monkeypatch.chdir(tmp_path)  # the path of a socket has to be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.txt")
+        assert found(tmp_path) == ["a.md", "sub/b.md"]
     (special,) = walk([tmp_path / "pipe.txt"])
     assert special == Problem(str(tmp_path / "pipe.txt"), "neither a file nor a folder")
+
+
+def test_a_walk_opens_nothing_but_folders_and_ignore_files(tmp_path: Path) -> None:
+    for name in (".git/info/exclude", ".gitignore", "a.md", "b.ts", "sub/c.pdf", "sub/.gitignore"):
+        write(tmp_path / name)
+    script = (
+        "import sys, pathlib; from ragcli.corpus.walk import walk; list(walk([]));"
+        "sys.addaudithook(lambda event, given: event == 'open' and print(given[0]));"
+        "list(walk([pathlib.Path(sys.argv[1])]))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert [os.path.relpath(line, tmp_path) for line in finished.stdout.splitlines()] == [
+        ".git/info/exclude",
+        ".gitignore",
+        "sub/.gitignore",
+    ]
+
+
+def test_control_characters_in_names_are_names(tmp_path: Path) -> None:
+    name = "a\x1b[31m\n\t.md"
+    write(tmp_path / name)
+    assert found(tmp_path) == [name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs file names that are any bytes")
+def test_a_name_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
+    file = write(tmp_path / os.fsdecode(b"caf\xe9.txt"))
+    write(tmp_path / os.fsdecode(b"d\xe9j\xe0/a.txt"))
+    write(tmp_path / os.fsdecode(b"d\xe9j\xe0/b.txt"))
+    write(tmp_path / os.fsdecode(b"unsupported\xe9"))
+    problems = [found for found in walk([tmp_path, file]) if isinstance(found, Problem)]
+    assert [problem.path.removeprefix(f"{tmp_path}/") for problem in problems] == [
+        r"caf\udce9.txt",
+        r"d\udce9j\udce0",
+    ]
+    for problem in problems:
+        problem.path.encode("utf-8")
+        assert "not valid UTF-8" in problem.reason
+    write(tmp_path / ".gitignore", b"caf\xe9*\nd?j?\n")
+    assert found(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "is_binary"),
+    [
+        (b"", False),
+        ("déjà".encode(), False),
+        (b"G\0\0", True),
+        (b"a" * 8191 + b"\0", True),
+        (b"a" * 8192 + b"\0", False),
+        ("print()".encode("utf-16"), False),
+        ("print()".encode("utf-16-be"), True),
+        (codecs.BOM_UTF16_BE + "print()".encode("utf-16-be"), False),
+        ("print()".encode("utf-32"), False),
+        (codecs.BOM_UTF32_BE + "print()".encode("utf-32-be"), False),
+    ],
+)
+def test_a_nul_makes_a_file_binary_unless_it_is_marked_as_wide(
+    tmp_path: Path, content: bytes, is_binary: bool
+) -> None:
+    assert looks_binary(write(tmp_path / "film.ts", content)) is is_binary
+    assert not looks_binary(tmp_path / "gone.ts")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
@@ -122,3 +237,13 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path) -> None:
     assert isinstance(closed, Problem)
     assert "Permission denied" in closed.reason
     assert open_file.path == str(tmp_path / "open.txt")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_a_folder_whose_ignore_file_cannot_be_read_is_not_walked(tmp_path: Path) -> None:
+    write(tmp_path / "private/a.txt")
+    write(tmp_path / "private/.ragcliignore", "a.txt").chmod(0)
+    write(tmp_path / "open.txt")
+    open_file, private = walk([tmp_path])
+    assert isinstance(open_file, FoundFile)
+    assert private == Problem(str(tmp_path / "private"), "cannot be read: Permission denied")
