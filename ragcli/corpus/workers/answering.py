@@ -35,7 +35,7 @@ BATCH_BYTES = 1 << 18
 
 _READINGS = 2
 _BLOCK_BYTES = 1 << 20
-_PULSE_SECONDS = 0.5
+_PULSE_SECONDS = 0.2
 _MOST_REASON_CHARACTERS = 200
 
 
@@ -61,10 +61,13 @@ def main() -> None:
 
 
 def _receive(requests: BinaryIO, waiting: SimpleQueue[Request], folder: str) -> None:
-    """Pass requests on; end the process, whatever it is doing, when there will be no more."""
+    """Pass requests on; when the tool was killed, tidy up for it and end, whatever is going on.
+
+    ``folder`` is the worker's own, in that of all workers.
+    """
     while message := messages.read_frame(requests):
         waiting.put(messages.request_of(message.content))
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(Path(folder).parent, ignore_errors=True)
     os._exit(0)
 
 
@@ -233,8 +236,7 @@ class FileReader:
     def _failure(self, error: Exception) -> LoadError:
         """Say what an error means for the file; without the error, which holds on to memory."""
         if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
-            gigabytes = self._memory_bytes / (1 << 30)
-            return LoadError(f"needs more than {gigabytes:.1f} GB of memory")
+            return LoadError(f"needs more than {_shown_bytes(self._memory_bytes)} of memory")
         if isinstance(error, LoadError):
             return LoadError(error.message, error.remedy)
         if isinstance(error, OSError):
@@ -246,6 +248,10 @@ def _told(error: Exception) -> str:
     words = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {words}"[:_MOST_REASON_CHARACTERS] if words else name
+
+
+def _shown_bytes(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GB" if size >= 1 << 30 else f"{size >> 20} MB"
 
 
 def _hash(file: Path, pulse: Callable[[], None]) -> str:

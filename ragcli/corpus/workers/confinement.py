@@ -38,30 +38,34 @@ def take_pipes() -> tuple[BinaryIO, int]:
 
 
 def confine() -> None:
-    """Leave Ctrl-C to the tool, step back behind it, die with it, and leave no core behind."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Step back behind the tool, end with it, and leave no core dump."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     if sys.platform == "linux":
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, "ascii")
-        _die_with_the_tool()
+        _end_with_the_tool()
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _die_with_the_tool() -> None:
-    """Have the kernel kill this process when the thread that started it ends.
+def _end_with_the_tool() -> None:
+    """Have this process end a second after the thread that started it, whatever it is doing then.
 
-    A worker notices by itself that its pipe has ended, but not inside a library that keeps the
-    interpreter's lock.
+    It learns of the end from its pipe too, and tidies up in that second; but not while a library
+    keeps the interpreter's lock. Hence a handler that needs no interpreter, the C library's own
+    ``alarm``: it is called with the number of the signal, which for SIGHUP is 1.
     """
     with suppress(ImportError, OSError, AttributeError):
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        library = ctypes.CDLL(None)
+        library.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+        library.signal(signal.SIGHUP, ctypes.cast(library.alarm, ctypes.c_void_p))
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
 
 
 class MemoryAllowance:

@@ -105,12 +105,13 @@ class WorkerProcess:
 
     def _whole_messages(self) -> Iterator[Message]:
         while len(self._received) >= HEADER.size:
-            kind, length = HEADER.unpack_from(self._received)
+            number, length = HEADER.unpack_from(self._received)
+            kind = Kind(number)
             end = HEADER.size + length
             if len(self._received) < end:
                 return
             with memoryview(self._received) as view:
-                message = Message(Kind(kind), bytes(view[HEADER.size : end]))
+                message = Message(kind, bytes(view[HEADER.size : end]))
             del self._received[:end]
             yield message
 
@@ -122,6 +123,7 @@ def _start(folder: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the tool
         env={**os.environ, "TMPDIR": folder, "TOKENIZERS_PARALLELISM": "false"},
     )
 

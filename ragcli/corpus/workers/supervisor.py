@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -26,6 +25,7 @@ BUFFER_BYTES = 4 << 20
 _TASKS_EACH = 3
 """So many files a worker knows of, so that it need not wait for the tool between small ones."""
 
+_TOKENIZER_NAME = "tokenizer.json"
 _TICK_SECONDS = 1.0
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_DIE = 1.0
@@ -45,10 +45,9 @@ class Supervisor:
     ) -> None:
         self._limits = limits
         self._n_workers = n_workers
-        self._folder = Path(tempfile.mkdtemp(prefix="ragcli-"))
-        tokenizer = self._folder / "tokenizer.json"
-        tokenizer.write_text(tokenizer_json, "utf-8")
-        self._set_up = SetUp(loader, str(tokenizer), max_tokens, limits.memory_bytes, "")
+        self._folder = _folder_with(tokenizer_json)
+        tokenizer_file = str(self._folder / _TOKENIZER_NAME)
+        self._set_up = SetUp(loader, tokenizer_file, max_tokens, limits.memory_bytes, "")
         self._news = threading.Condition()  # guards all that follows
         self._pending: deque[Task] = deque()
         self._wanted: Task | None = None
@@ -110,8 +109,6 @@ class Supervisor:
             os.write(self._bell_button, b"\0")
 
     def _run(self) -> None:
-        # What the workers inherit: Ctrl-C is for the tool, from their first moment on.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             while not self._is_closing:
                 self._assign()
@@ -255,6 +252,20 @@ class Supervisor:
             for task in left:
                 task.worker = None
             self._pending = deque(sorted([*left, *self._pending], key=lambda task: task.place))
+
+
+def _folder_with(tokenizer_json: str) -> Path:
+    """Make the folder of all temporary files, with what each worker needs in it."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="ragcli-"))
+    except OSError as error:
+        raise _cannot_start(error.strerror or str(error)) from error
+    try:
+        (folder / _TOKENIZER_NAME).write_text(tokenizer_json, "utf-8")
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _cannot_start(error.strerror or str(error)) from error
+    return folder
 
 
 def _has_room(worker: WorkerProcess) -> bool:
