@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ragcli.store.checking import DAMAGED, NOTE, SOUND, Finding, check_folder
 from ragcli.store.compacting import compact_catalogue
+from ragcli.store.contents import HeldDocument, HeldSource
 from ragcli.store.index import EmbeddedDocument, Index, locked
 from ragcli.store.locate import (
     DEFAULT_FOLDER,
@@ -29,6 +30,8 @@ __all__ = [
     "Derivation",
     "EmbeddedDocument",
     "Finding",
+    "HeldDocument",
+    "HeldSource",
     "Index",
     "IndexFingerprint",
     "IndexSummary",

@@ -22,6 +22,7 @@ from ragcli.records import (
     StoredPassage,
 )
 from ragcli.store.connection import connect_for_reading, connect_for_writing, explained
+from ragcli.store.contents import Contents
 from ragcli.store.manifest import IndexFingerprint, SourceState
 from ragcli.store.rows import (
     DOCUMENT_COLUMNS,
@@ -165,6 +166,11 @@ class Catalogue:
             self._connection.execute(
                 "INSERT OR REPLACE INTO preferences VALUES (?, ?)", (name, value)
             )
+
+    @property
+    def contents(self) -> Contents:
+        """What the catalogue holds, source by source."""
+        return Contents(self._connection)
 
     # -- transactions ----------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragcli.store.contents import Contents, HeldDocument, HeldSource
+
 EmbeddedDocument = tuple[Document, Sequence[Passage], "NDArray[np.float32]"]
 """A document, its passages, and their vectors ``(n_passages, dimension)`` of unit length."""
 
@@ -335,6 +337,84 @@ class Index:
         with self._explained():
             return list(self._catalogue.passages_of(document_keys))
 
+    # -- what it holds, source by source ---------------------------------------------------
+
+    def held_sources(self) -> list[HeldSource]:
+        """All sources in the order of their paths, with counts; reads no texts."""
+        with self._explained():
+            return self._contents.sources()
+
+    def held_documents(self, path: str) -> Iterator[HeldDocument]:
+        """The documents of the source ``path`` without their texts, as they were added."""
+        with self._explained():
+            yield from self._contents.document_list(path)
+
+    def document_paths(self, document_id: str) -> list[str]:
+        """The sources that have a document of this id, in the order of their paths."""
+        with self._explained():
+            return self._contents.paths_of(document_id)
+
+    def some_document_ids(self, most: int) -> list[str]:
+        """The ids of the first so many documents."""
+        with self._explained():
+            return self._contents.some_document_ids(most)
+
+    def stored_documents(
+        self, path: str, document_id: str | None = None
+    ) -> Iterator[tuple[Document, list[tuple[int, int, int]]]]:
+        """The documents of the source ``path``, or the one of this id, one at a time.
+
+        With each of them its passages: their ids, and where they begin and end in its text.
+        """
+        with self._explained():
+            for document_key in self._contents.document_keys(path, document_id):
+                spans = self._contents.passage_spans(document_key)
+                yield self._contents.document(document_key), spans
+
+    def embedded_documents(self, path: str) -> Iterator[EmbeddedDocument]:
+        """The documents of the source ``path``, passages and vectors included, one at a time.
+
+        Raises ``IndexMismatchError`` when a passage lacks its vector.
+        """
+        with self._explained():
+            for document_key in self._contents.document_keys(path):
+                document = self._contents.document(document_key)
+                passages, blobs = [], []
+                for passage, blob in self._contents.passages(document_key):
+                    passages.append(passage)
+                    blobs.append(blob)
+                yield document, passages, self._joined(document, blobs)
+
+    def neighbourhood(self, passage_id: int, count: int) -> list[StoredPassage]:
+        """A passage with up to ``count`` passages of its document before it and behind it.
+
+        Empty when there is no such passage.
+        """
+        with self._explained():
+            for document_key in self._catalogue.document_keys([passage_id]).values():
+                ids = self._contents.passage_ids(document_key)
+                at = ids.index(passage_id)
+                return self._catalogue.passages(ids[max(at - count, 0) : at + count + 1])
+        return []
+
+    def _joined(self, document: Document, blobs: Sequence[bytes | None]) -> NDArray[np.float32]:
+        """The vectors ``(n, dimension)`` of a document's passages."""
+        import numpy as np
+
+        dimension = self.fingerprint.dimension
+        whole = [blob for blob in blobs if blob is not None and len(blob) == 4 * dimension]
+        if len(whole) < len(blobs):
+            raise IndexMismatchError(
+                f"the index in {self.folder} is damaged: {document.document_id!r} lacks a vector",
+                f'run "ragcli doctor --repair --index {self.folder}"',
+            )
+        vectors = np.frombuffer(b"".join(whole), dtype="<f4").astype(np.float32)
+        return vectors.reshape(len(blobs), dimension)
+
+    @property
+    def _contents(self) -> Contents:
+        return self._catalogue.contents
+
     def _explained(self) -> AbstractContextManager[None]:
         return explained(self._staged or self.folder / CATALOGUE_NAME)
 
@@ -440,6 +520,17 @@ class Index:
             removed = self._catalogue.remove_source(path)
             self._vectors.changed(removed)
         return removed
+
+    def remove_document(self, path: str, document_id: str) -> int | None:
+        """Remove a document of the source ``path``; the number of passages removed.
+
+        ``None`` when there is no such document. The source stays, also with no document left.
+        """
+        with self._changing():
+            keys = self._contents.document_keys(path, document_id)
+            removed = [self._catalogue.remove_document(document_key) for document_key in keys]
+            self._vectors.changed(sum(removed))
+        return sum(removed) if keys else None
 
     def prefer(self, name: str, value: str | None) -> None:
         """Keep a choice for this index, through rebuilds as well; ``None`` forgets it."""
