@@ -30,6 +30,7 @@ __all__ = [
     "is_archive",
     "load",
     "may_hold_records",
+    "one_line",
 ]
 
 CODE_SUFFIXES = frozenset(
@@ -72,6 +73,8 @@ SUPPORTED_SUFFIXES = frozenset(LOADERS)
 COMPRESSED_SUFFIX = ".gz"
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
+_LONGEST_REASON = 500
+
 RECORD_FORMATS = frozenset({"delimited", "json", "jsonl"})
 """The formats whose files are, or in the case of ``json`` may be, made of records."""
 
@@ -106,13 +109,28 @@ def load(
     cannot be read; its message is the reason alone, without the path.
     """
     try:
-        yield from _loader(_module(file.name))(Source(file, shown_path, fields))
+        for found in _loader(_module(file.name))(Source(file, shown_path, fields)):
+            if isinstance(found, Problem):
+                yield Problem(found.path, one_line(found.reason))
+            else:
+                yield found
+    except LoadError as error:
+        raise LoadError(one_line(error.message), error.remedy) from error
     except OSError as error:
         raise LoadError(f"cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise LoadError("its parts are nested too deeply") from error
     except MemoryError as error:
         raise LoadError("takes more memory than there is") from error
+
+
+def one_line(reason: str) -> str:
+    """The reason, in which a file's own words may stand, fit to be shown: short and printable."""
+    if len(reason) > _LONGEST_REASON:
+        reason = f"{reason[:_LONGEST_REASON]}…"
+    if reason.isprintable():
+        return reason
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)
 
 
 def _module(name: str) -> str:

@@ -81,7 +81,7 @@ def load(source: Source) -> Iterator[Document | Problem]:
     except LoadError as error:
         if not last:
             raise
-        yield reader.problem(f"nothing after {_shown(last)} is read: {error.message}")
+        yield reader.problem(f"nothing after {last} is read: {error.message}")
 
 
 def _limited(members: Iterator[_Member]) -> Iterator[_Member]:
@@ -121,7 +121,7 @@ class _Reader:
                     raise LoadError(fault)
                 _unpack(member, file)
             except LoadError as error:
-                yield self.problem(f"{_shown(member.name)}: {error.message}")
+                yield self.problem(f"{member.name}: {error.message}")
                 return
             self._allowance.use(file.stat().st_size)
             yield from self._documents(member.name, file)
@@ -172,10 +172,6 @@ def _name_fault(name: str) -> str:
     except UnicodeEncodeError:
         return "its name is not valid Unicode"
     return "" if name.isprintable() else "its name has control characters"
-
-
-def _shown(name: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -76,7 +77,7 @@ def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | csv
 
 
 def _check_header(source: Source, header: list[str]) -> None:
-    repeated = {name for name in header if header.count(name) > 1}
+    repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise LoadError(f"the header names {', '.join(sorted(repeated))!r} more than once")
     missing = missing_fields(source.fields, header)

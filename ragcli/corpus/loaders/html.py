@@ -10,6 +10,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ragcli.corpus.loaders.builder import LINE_GAP, PARAGRAPH_GAP, TextBuilder
 from ragcli.corpus.loaders.encoding import read_text
+from ragcli.corpus.loaders.markup import without_tags
 from ragcli.corpus.loaders.metadata import iso_date
 from ragcli.corpus.loaders.source import Source
 from ragcli.corpus.problem import Problem
@@ -30,6 +31,12 @@ _CELL_MARK = "\x1f"  # the unit separator, which no page shows: becomes " | " in
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _DECLARED = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
 DECLARATION_BYTES = 4096
+_DEEPEST = 5000
+_TAG = re.compile(  # but of the elements that need no end
+    r"<(/?)(?!(?:area|base|br|col|dd|dt|embed|hr|img|input|li|link|meta|p|param|source|td|th"
+    r"|tr|track|wbr)\b)[a-z]",
+    re.IGNORECASE,
+)
 _DESCRIPTIONS = {
     "author": "author",
     "dc.creator": "author",
@@ -74,12 +81,32 @@ class PageHead:
 
 
 def add_page(builder: TextBuilder, page: str) -> PageHead:
-    """Append what a reader of the HTML ``page`` sees to ``builder``, a new paragraph."""
+    """Append what a reader of the HTML ``page`` sees to ``builder``, a new paragraph.
+
+    A page whose elements are nested by thousands, which takes parsers a time that is quadratic in
+    their depth, is read without its structure.
+    """
+    if _is_deep(page):
+        text = without_tags(page)
+        if text:
+            builder.add(text)
+        return PageHead("", {})
     tree = LexborHTMLParser(page)
     title = tree.css_first("head > title")
     if tree.root is not None:
         _Page(builder).read(tree.root)
     return PageHead(" ".join(title.text().split()) if title else "", _metadata(tree))
+
+
+def _is_deep(page: str) -> bool:
+    if page.count("<") <= _DEEPEST:
+        return False
+    depth = 0
+    for tag in _TAG.finditer(page):
+        depth = max(0, depth - 1) if tag[1] else depth + 1
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def _metadata(tree: LexborHTMLParser) -> dict[str, Json]:
@@ -165,7 +192,7 @@ def _tidy(text: str, keep_spaces: bool) -> str:
     cells = [cell.strip() for cell in text.split(_CELL_MARK)]
     if len(cells) > 1:
         cells = cells if cells[-1] else cells[:-1]  # every cell ends with a mark, loose text not
-        text = " | ".join(" ".join(cell.split()) for cell in cells if any(cells))
+        text = " | ".join(" ".join(cell.split()) for cell in cells) if any(cells) else ""
     if keep_spaces:
         return text.strip("\r\n")
     lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))

@@ -89,9 +89,10 @@ def _parts(message: Message) -> Iterator[Message]:
     stack: list[Message] = [message]
     while stack:
         part = stack.pop()
-        payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            stack.extend(found for found in reversed(payload) if isinstance(found, Message))
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
+            payload = part.get_payload()
+            found = payload if isinstance(payload, list) else []
+            stack.extend(below for below in reversed(found) if isinstance(below, Message))
         else:
             yield part
 
@@ -138,7 +139,8 @@ def _attachment(part: Message) -> str:
     except _FAULTS:
         return "unnamed"
     is_one = disposition == "attachment" or part.get_content_maintype() not in ("text", "multipart")
-    return name or (f"unnamed ({part.get_content_type()})" if is_one else "")
+    kind = _NO_TEXT.sub("", part.get_content_type())
+    return name or (f"unnamed ({kind})" if is_one else "")
 
 
 def _add_body(builder: TextBuilder, parts: list[Message]) -> list[str]:

@@ -20,6 +20,7 @@ _FRONT_MATTER = re.compile(
 )
 """A YAML block; a blank line after ``---`` makes it a mere rule above the text, as for Pandoc."""
 
+_LONGEST_FRONT_MATTER = 1 << 16  # YAML is read slowly
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what CommonMark, and so the parser's map, counts
 _INDENT = re.compile(r"[ \t]*")
 
@@ -29,7 +30,7 @@ def load(source: Source) -> Iterator[Document | Problem]:
     decoded = read_text(source.file)
     yield from source.problems(decoded.flaw)
     text = decoded.text
-    front = _FRONT_MATTER.match(text)
+    front = _FRONT_MATTER.match(text, 0, _LONGEST_FRONT_MATTER)
     metadata = _front_matter(front[1] or "") if front else {}
     found = tuple(headings(text, front.end() if front else 0))
     yield source.document(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from xml.parsers import expat
 
 _MOST_ERROR_LENGTH = 100
+_TAG = re.compile(r"<!DOCTYPE[^<>\[]*\[|\][ \t\r\n]{0,9}>|<[^<>]*>")
 
 
 class MarkupError(Exception):
@@ -54,6 +56,12 @@ def read_markup(content: str | Iterable[bytes], reader: MarkupReader) -> None:
             parser.Parse(b"", True)
     except (expat.ExpatError, ValueError, LookupError) as error:  # the latter two of encodings
         raise MarkupError(str(error)[:_MOST_ERROR_LENGTH]) from error
+
+
+def without_tags(text: str) -> str:
+    """The text between the tags of XML or HTML that cannot be parsed, a line for each piece."""
+    lines = html.unescape(_TAG.sub("\n", text)).split("\n")
+    return "\n".join(line.strip() for line in lines if line.strip())
 
 
 def attribute(attributes: dict[str, str], name: str) -> str:

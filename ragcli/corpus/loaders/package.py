@@ -64,6 +64,10 @@ class Properties:
     metadata: dict[str, Json]
 
 
+class DamageError(LoadError):
+    """A part of a package is missing or damaged."""
+
+
 class Package:
     """The parts of an opened package; what is read of them all together is limited."""
 
@@ -82,9 +86,9 @@ class Package:
         """Whether there is a part of this name."""
         return name in self._parts
 
-    def damaged(self) -> LoadError:
+    def damaged(self) -> DamageError:
         """Make the error that says that this is not what its suffix promises."""
-        return LoadError(f"damaged, or not {self.kind}")
+        return DamageError(f"damaged, or not {self.kind}")
 
     def read(self, name: str) -> bytes:
         """The whole part; raises ``LoadError`` when it is missing or damaged."""
@@ -135,13 +139,16 @@ class Package:
     def rewritten(self) -> io.BytesIO:
         """The package with its parts of XML alone, stored, for a library that opens it itself.
 
-        Pictures and the like are there, but empty. Raises ``LoadError`` for a part with a document
-        type, which may hold entities and which no such package has.
+        Pictures and the like are there, but empty, and so are damaged parts. Raises ``LoadError``
+        for a part with a document type, which may hold entities and which no such package has.
         """
         result = io.BytesIO()
         with zipfile.ZipFile(result, "w") as package:
             for name in self._parts:
-                package.writestr(name, self._markup(name))
+                try:
+                    package.writestr(name, self._markup(name))
+                except DamageError:  # of use to the library it may be, or not
+                    package.writestr(name, b"")
         result.seek(0)
         return result
 

@@ -54,7 +54,7 @@ def load(source: Source) -> Iterator[Document | Problem]:
             raise LoadError(f"no text in its {len(texts)} pages (a scan?); run OCR on it first")
         yield source.document(
             pages.text,
-            title=_title(pdf),
+            title=_line(pdf.get_metadata_value("Title")),
             headings=tuple(_headings(pdf, pages)),
             page_starts=pages.starts,
             metadata=_metadata(pdf),
@@ -86,12 +86,12 @@ def _tidy(text: str) -> str:
     return _UNWANTED.sub("", text).strip("\n")
 
 
-def _title(pdf: PdfDocument) -> str:
-    return " ".join(pdf.get_metadata_value("Title").split())
+def _line(words: str) -> str:
+    return " ".join(_tidy(words).split())
 
 
 def _metadata(pdf: PdfDocument) -> dict[str, Json]:
-    author = " ".join(_tidy(pdf.get_metadata_value("Author")).split())
+    author = _line(pdf.get_metadata_value("Author"))
     created = pdf_date(pdf.get_metadata_value("CreationDate"))
     changed = pdf_date(pdf.get_metadata_value("ModDate"))
     found = {"author": author, "created": created, "changed": changed}
@@ -104,7 +104,7 @@ def _headings(pdf: PdfDocument, pages: _Pages) -> Iterator[Heading]:
     for bookmark in pdf.get_toc():
         destination = bookmark.get_dest()
         number = destination.get_index() if destination else None
-        title = " ".join(bookmark.get_title().split())
+        title = _line(bookmark.get_title())
         if number is None or not 0 <= number < len(pages.starts) or not title:
             continue
         start, end = pages.span(number)

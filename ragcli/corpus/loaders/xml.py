@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ragcli.corpus.loaders.builder import LINE_GAP, PARAGRAPH_GAP, TextBuilder
 from ragcli.corpus.loaders.encoding import read_text
-from ragcli.corpus.loaders.markup import MarkupError, MarkupReader, read_markup
+from ragcli.corpus.loaders.markup import MarkupError, MarkupReader, read_markup, without_tags
 from ragcli.corpus.loaders.source import Source
 from ragcli.corpus.problem import Problem
 from ragcli.records import Document
@@ -24,7 +23,6 @@ _KEPT_AS_WRITTEN = frozenset("code literallayout pre programlisting screen verba
 _NO_NAMES = _PROSE | _KEPT_AS_WRITTEN
 _LONGEST_TITLE = 300
 _LONGEST_FIELD = 100
-_TAG = re.compile(r"<!DOCTYPE[^<>\[]*\[|\][ \t\r\n]{0,9}>|<[^<>]*>")
 _DECLARED = re.compile(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)")
 _DECLARATION_BYTES = 256
 
@@ -48,16 +46,11 @@ def load(source: Source) -> Iterator[Document | Problem]:
             read_markup(decoded.text, blocks)
     except MarkupError as error:
         yield from source.problems(f"not valid XML, read without its structure: {error}")
-        yield source.document(_without_tags(decoded.text))
+        yield source.document(without_tags(decoded.text))
         return
     headings = blocks.builder.headings
     title = next((h.text for h in headings), "")
     yield source.document(blocks.builder.text, title=title, headings=headings)
-
-
-def _without_tags(text: str) -> str:
-    lines = html.unescape(_TAG.sub("\n", text)).split("\n")
-    return "\n".join(line.strip() for line in lines if line.strip())
 
 
 @dataclass(slots=True)
