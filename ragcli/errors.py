@@ -6,6 +6,7 @@
 ├── ``IndexMismatchError``  the index was made by another encoder, setting or schema
 │   └── ``IndexOutdatedError``  ... by an older ragcli: indexing brings it up to date
 ├── ``IndexBusyError``      another process is writing
+├── ``NotHeldError``        the index does not hold what was named (exit 1)
 ├── ``ModelError``          weights missing, altered or not loadable
 ├── ``InputError``          a file of questions, queries or judgements that cannot be read
 └── ``LoadError``           one document that cannot be read; the rest of the work goes on
@@ -47,6 +48,12 @@ class IndexOutdatedError(IndexMismatchError):
 
 class IndexBusyError(RagcliError):
     """Another process holds the index's write lock."""
+
+
+class NotHeldError(RagcliError):
+    """The index does not hold a file, a document or a passage that was named."""
+
+    exit_code = 1
 
 
 class ModelError(RagcliError):

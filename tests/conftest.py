@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
     from ragcli.reader import Reader
+    from ragcli.records import Document
+    from ragcli.store import Index, IndexFingerprint, SourceState
 
 # A test may take long on a machine that does other work as well.
 settings.register_profile("no deadline", deadline=None)
@@ -83,3 +87,81 @@ def browser() -> Iterator[Browser]:
     chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield Browser(chrome)
     chrome.quit()
+
+
+class Holding:
+    """Makes indexes of documents that were never read from a disk, with vectors of their own."""
+
+    modified_ns = 1_700_000_000_000_000_000
+
+    @property
+    def fingerprint(self) -> IndexFingerprint:
+        from ragcli.store import IndexFingerprint
+
+        return IndexFingerprint("tiny", "revision-1", 4, "", "", 200, 1)
+
+    def document(
+        self, path: str, text: str, record_id: str | None = None, title: str = ""
+    ) -> Document:
+        """The document of a file, or one of its records."""
+        from ragcli.records import Document
+
+        return Document(
+            record_id or path, path, text, "hash", title, 1, is_record=record_id is not None
+        )
+
+    def source(self, path: str, content_hash: str = "hash", age: int = 0) -> SourceState:
+        """A source that is so many seconds older than others."""
+        from ragcli.store import SourceState
+
+        return SourceState(path, content_hash, 1234, self.modified_ns - age * 10**9)
+
+    def __call__(
+        self,
+        folder: Path,
+        *documents: Document,
+        content_hash: str = "hash",
+        age: int = 0,
+        fingerprint: IndexFingerprint | None = None,
+    ) -> Path:
+        """Add documents to the index in ``folder``, all of a path as one source; the folder."""
+        from ragcli.store import Index
+
+        with Index.create_or_open(folder, fingerprint or self.fingerprint) as index:
+            self.put(index, *documents, content_hash=content_hash, age=age)
+            index.commit()
+        return folder
+
+    def put(
+        self, index: Index, *documents: Document, content_hash: str = "hash", age: int = 0
+    ) -> None:
+        """Add documents, all of a path as one source.
+
+        A passage is a paragraph; its vector is made of its words.
+        """
+        by_path: dict[str, list[Document]] = {}
+        for document in documents:
+            by_path.setdefault(document.path, []).append(document)
+        for path, of_source in by_path.items():
+            source = self.source(path, content_hash, age)
+            index.replace_source(source, [self._embedded(each) for each in of_source])
+
+    def _embedded(self, document: Document) -> tuple[Document, Sequence[object], object]:
+        import numpy as np
+
+        from ragcli.records import Passage
+
+        passages, line, before = [], 1, 0
+        for found in re.finditer(r"(?:[^\n]|\n(?!\n))+", document.text):
+            line += document.text.count("\n", before, found.start())
+            before = found.start()
+            passages.append(Passage(found.start(), found.end(), found[0], "", line))
+        seeds = [zlib.crc32(passage.text.encode("utf-8", "surrogatepass")) for passage in passages]
+        rows = [np.random.default_rng(seed).standard_normal(4) for seed in seeds]
+        vectors = np.array([row / np.linalg.norm(row) for row in rows], "f4").reshape(-1, 4)
+        return document, passages, vectors
+
+
+@pytest.fixture(scope="session")
+def hold() -> Holding:
+    return Holding()

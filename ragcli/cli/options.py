@@ -134,6 +134,9 @@ Beams = Annotated[
         help="Carry on this many beginnings of an answer side by side, at most 16. [default: 1]",
     ),
 ]
+WaitForLock = Annotated[
+    bool, typer.Option("--wait", help="Wait while another process is writing the index.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 

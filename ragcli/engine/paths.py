@@ -8,6 +8,10 @@ from pathlib import Path
 from ragcli.records import ScoredPassage, StoredPassage
 
 
+STREAM_PREFIX = "stdin:"
+"""Begins the path of what came through a pipe; no folder that is walked holds it."""
+
+
 def shown_path(file: Path, folder: Path) -> str:
     """Return ``file`` relative to ``folder`` when beneath it, else absolute; always with ``/``.
 
@@ -27,6 +31,8 @@ class StoredPaths:
         """Show one of the index's own paths."""
         from ragcli.store import absolute_path
 
+        if stored.startswith(STREAM_PREFIX):
+            return stored
         return shown_path(absolute_path(stored, self.index_folder), self.seen_from)
 
     def of_hit(self, hit: ScoredPassage) -> ScoredPassage:
