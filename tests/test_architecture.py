@@ -292,6 +292,12 @@ def indexed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["replay", "--help"],
         ["status"],
         ["status", "--json"],
+        ["list"],
+        ["list", "--documents", "--json"],
+        ["show", "note.txt"],
+        ["show", "1", "--json"],
+        ["remove", "note.txt", "--dry-run"],
+        ["merge", "--help"],
         ["eval", "init", "-"],
         ["tune", "--help"],
         ["tune", "--reset"],
@@ -305,3 +311,13 @@ def test_start_up_loads_no_heavy_library(arguments: list[str], indexed_folder: P
     assert code == 0
     assert "ragcli" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_changing_an_index_loads_no_model(indexed_folder: Path) -> None:
+    for arguments in (
+        ["merge", ".", "--index", "merged"],
+        ["remove", "note.txt", "--index", "merged"],
+    ):
+        code, loaded = _loaded_by(arguments, indexed_folder)
+        assert code == 0
+        assert loaded & HEAVY == {"faiss"}

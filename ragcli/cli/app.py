@@ -15,9 +15,13 @@ from ragcli.cli.environment import Environment
 from ragcli.cli.evaluate import evaluate
 from ragcli.cli.explain import explain
 from ragcli.cli.index import index
+from ragcli.cli.listing import list_held
+from ragcli.cli.merge import merge
 from ragcli.cli.overview import OVERVIEW
+from ragcli.cli.remove import remove
 from ragcli.cli.replay import replay
 from ragcli.cli.search import search
+from ragcli.cli.show import show
 from ragcli.cli.status import status
 from ragcli.cli.tune import tune
 from ragcli.config import ENVIRONMENT_PREFIX, KEYS
@@ -81,6 +85,10 @@ app.command()(ask)
 app.command()(explain)
 app.command()(replay)
 app.command()(status)
+app.command("list")(list_held)
+app.command()(show)
+app.command()(remove)
+app.command()(merge)
 app.add_typer(evaluate, name="eval")
 app.command()(tune)
 

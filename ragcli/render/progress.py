@@ -9,11 +9,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 
 class ProgressBar:
-    """Context manager that shows a bar on ``console`` and clears it at the end."""
+    """Context manager that shows a bar on ``console`` and clears it at the end.
 
-    def __init__(self, console: Console) -> None:
+    ``work`` says what is being done.
+    """
+
+    def __init__(self, console: Console, work: str = "indexing") -> None:
         self._progress = Progress(
-            TextColumn("indexing"),
+            TextColumn(work),
             BarColumn(),
             TextColumn("{task.fields[files]} files"),
             TextColumn("{task.fields[rate]} passages/s"),

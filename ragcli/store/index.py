@@ -468,13 +468,14 @@ class Index:
             self._vectors.changed(removed + len(passages))
         return removed
 
-    def finish_source(self, source_key: int, source: SourceState) -> int:
-        """Remove the documents neither put nor kept since the source was begun; it is complete.
+    def finish_source(self, source_key: int, source: SourceState, *, whole: bool = True) -> int:
+        """Note that every document of a source is in place; the number of passages removed.
 
-        Returns the number of passages removed.
+        Removed are the documents neither put nor kept since it was begun, when those are its
+        ``whole``.
         """
         with self._changing():
-            removed = self._catalogue.drop_unmet(source_key)
+            removed = self._catalogue.drop_unmet(source_key) if whole else 0
             self._catalogue.update_source(source)
             self._vectors.changed(removed)
         return removed
