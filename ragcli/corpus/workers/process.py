@@ -50,6 +50,7 @@ class WorkerProcess:
         self.buffered = 0
         self.is_full = False
         self.is_ready = False
+        self.is_lost = False
         self.silent_seconds = 0.0
         self._received = bytearray()
         self._folder = Path(set_up.folder)
@@ -69,18 +70,19 @@ class WorkerProcess:
         """The descriptor to wait on before ``receive``."""
         return _opened(self._process.stdout).fileno()
 
-    def receive(self) -> list[Message] | None:
-        """The messages that have come whole; ``None`` when no more will come."""
+    def receive(self) -> list[Message]:
+        """The messages that have come whole. When no more will come, it ``is_lost`` afterwards."""
         block = os.read(self.fileno(), _MOST_READ)
-        if not block:
-            return None
+        self.is_lost = not block
         self.silent_seconds = 0.0
         self.buffered += len(block)
         self._received += block
+        received: list[Message] = []
         try:
-            return list(self._whole_messages())
+            received.extend(self._whole_messages())
         except ValueError:  # no kind of message: its memory is in disorder
-            return None
+            self.is_lost = True
+        return received
 
     def let_go(self, message: Message) -> None:
         """Forget a message that was taken, or is not meant for anyone."""

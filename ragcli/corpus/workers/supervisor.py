@@ -210,10 +210,9 @@ class Supervisor:
 
     def _receive(self, worker: WorkerProcess) -> None:
         with self._news:
-            received = worker.receive()
-            for message in received or ():
+            for message in worker.receive():
                 self._pass_on(worker, message)
-        if received is None:
+        if worker.is_lost:
             self._bury(worker)
 
     def _pass_on(self, worker: WorkerProcess, message: Message) -> None:

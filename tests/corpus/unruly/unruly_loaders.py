@@ -57,10 +57,10 @@ def circumstances(source: Source) -> Found:
 
 
 def records(source: Source, number: str, then: str = "") -> Found:
-    """So many blank records of 10 kB; the file beside it tells how many were asked for so far."""
-    progress = source.file.with_suffix(".progress")
+    """So many blank records of 10 kB; a file beside it grows by a byte for each."""
     for n in range(int(number)):
-        progress.write_text(str(n + 1), "ascii")
+        with source.file.with_suffix(".progress").open("ab") as progress:
+            progress.write(b".")
         yield Document(f"{source.shown_path}#{n}", source.shown_path, " " * 10_000, "0" * 64)
     if then:
         yield from BEHAVIOURS[then](source)
