@@ -187,7 +187,7 @@ def _zip_members(file: Path) -> Iterator[_Member]:
         package = zipfile.ZipFile(file)
     with package:
         for info in package.infolist():
-            if not info.is_dir():
+            if not info.filename.endswith("/"):
                 name = str(PurePosixPath(info.filename.replace("\\", "/")))
                 opener = _zip_opener(package, info)
                 yield _Member(name, _zip_fault(name, info), info.compress_size, opener)

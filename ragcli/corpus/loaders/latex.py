@@ -16,6 +16,7 @@ _SECTION = re.compile(rf"\\({'|'.join(_RANKS)})\*?[ \t\r\n]{{0,9}}(?:\[[^\]\n]{{
 _PREAMBLE = re.compile(r"\\(title|author|date)[ \t\r\n]{0,9}(?:\[[^\]\n]{0,300}\])?\{")
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")
 _BEGIN_VERBATIM = re.compile(r"\\begin\{(verbatim\*?|Verbatim|lstlisting|minted|comment)\}")
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _LONGEST_ARGUMENT = 1000
 _DROPPED = re.compile(r"\\(?:label|thanks|footnote|index)\s?\{[^{}]*\}")
 _SPACING = re.compile(r"\\\\|~|\\[ ,;:]")
@@ -73,11 +74,10 @@ def _headings(code: str) -> Iterator[Heading]:
 def _argument(code: str, start: int) -> str:
     """What stands between the brace before ``start`` and the one that closes it."""
     depth = 1
-    for at in range(start, min(len(code), start + _LONGEST_ARGUMENT)):
-        if code[at - 1] != "\\":
-            depth += {"{": 1, "}": -1}.get(code[at], 0)
+    for brace in _BRACE.finditer(code, start, start + _LONGEST_ARGUMENT):
+        depth += 1 if brace[0] == "{" else -1
         if depth == 0:
-            return code[start:at]
+            return code[start : brace.start()]
     return ""
 
 

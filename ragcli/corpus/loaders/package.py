@@ -33,6 +33,7 @@ _ENCRYPTED = 0x1
 _READABLE_METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 _BLOCK_BYTES = 1 << 20
 _DECLARATION_BYTES = 200
+_HEAD_BYTES = 64
 _DAMAGE = (  # as zipfile tells it
     EOFError,
     NotImplementedError,
@@ -152,12 +153,17 @@ class Package:
         result.seek(0)
         return result
 
+    def _head(self, name: str) -> bytes:
+        try:
+            with self._archive.open(self._parts[name]) as stream:
+                return stream.read(_HEAD_BYTES)
+        except _DAMAGE as error:
+            raise self.damaged() from error
+
     def _markup(self, name: str) -> bytes:
-        blocks = self.blocks(name)
-        head = next(blocks, b"")
-        if not _XML_START.match(head):
+        if not _XML_START.match(self._head(name)):
             return b""
-        content = b"".join((head, *blocks))
+        content = self.read(name)
         narrow = content.replace(b"\0", b"") if b"\0" in content else content  # of UTF-16
         declared = _ENCODING.search(narrow, 0, _DECLARATION_BYTES)
         if declared and declared[1].lower() not in _ENCODINGS:

@@ -33,6 +33,7 @@ def _headings(text: str) -> Iterator[Heading]:
         title, rule = lines[n - 1].strip(), _RULE.fullmatch(lines[n])
         if rule is None or not any(map(str.isalnum, title)) or len(lines[n].rstrip()) < len(title):
             continue
+        title = " ".join(title.split())
         above = _RULE.fullmatch(lines[n - 2]) if n > 1 else None
         has_overline = above is not None and above[1] == rule[1]
         level = levels.setdefault((rule[1], has_overline), len(levels) + 1)

@@ -111,8 +111,13 @@ class _Lines:
         self.rows += 1
         if self._names is None and len(row.cells) >= _FEWEST_NAMES:
             self._names = row.cells if _are_names(row) else {}
-        if self._builder.length > _MOST_CHARACTERS:
-            raise LoadError(f"unpacks to more than {_MOST_CHARACTERS:,} characters")
+        _check_length(self._builder.length)
+
+
+def _check_length(length: int) -> None:
+    """Refuse what many cells make of one text that they share."""
+    if length > _MOST_CHARACTERS:
+        raise LoadError(f"unpacks to more than {_MOST_CHARACTERS:,} characters")
 
 
 @dataclass(slots=True)
@@ -262,6 +267,7 @@ class _Sheet(MarkupReader):
         self._take = take
         self._row = _Row(0)
         self._column = 0
+        self._length = 0  # of all rows
         self._cell: dict[str, str] = {}
         self._value: list[str] = []
         self._in_value = False
@@ -287,6 +293,8 @@ class _Sheet(MarkupReader):
             kind = self._cell.get("t", "n")
             text = self._shown(kind, "".join(self._value))
             if text:
+                self._length += len(text)
+                _check_length(self._length)
                 self._row.cells[self._column] = text
                 if kind in ("s", "str", "inlineStr"):
                     self._row.texts.add(self._column)
