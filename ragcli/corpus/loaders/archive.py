@@ -245,7 +245,7 @@ def _tar_opener(
 def _tar_fault(name: str, info: tarfile.TarInfo) -> str:
     if not info.isfile():
         return "a link" if info.issym() or info.islnk() else "not a file"
-    return _fault(name, info.size)
+    return "damaged" if info.size < 0 else _fault(name, info.size)
 
 
 @contextmanager
