@@ -374,11 +374,12 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     sys.setrecursionlimit(1000)
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(_outcome(Path(line.rstrip("\n")))) + "\n")
+        sys.stdout.write(json.dumps(outcome_of(Path(line.rstrip("\n")))) + "\n")
         sys.stdout.flush()
 
 
-def _outcome(file: Path) -> dict[str, object]:
+def outcome_of(file: Path) -> dict[str, object]:
+    """What becomes of a file in this process: a word for it, and what there is to tell."""
     from ragcli.corpus.loaders import Problem, load
     from ragcli.errors import LoadError
 

@@ -22,12 +22,14 @@ _TOP_LEVEL_STYLES = frozenset(("title",))
 _NO_OUTLINE = 9  # Word's outline levels are 0 to 8; 9 is body text
 _CELL_GAP = " | "
 _DAMAGE = (  # as zipfile and python-docx tell it; lxml's XMLSyntaxError is a SyntaxError
+    AssertionError,
     AttributeError,  # a part whose root element is another
     EOFError,
-    KeyError,  # a part that is missing
+    LookupError,  # a part that is missing
     NotImplementedError,
     PackageNotFoundError,
     SyntaxError,
+    TypeError,  # an attribute that is missing
     ValueError,
     zipfile.BadZipFile,
     zlib.error,

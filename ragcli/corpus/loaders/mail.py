@@ -163,7 +163,7 @@ def _add_body(builder: TextBuilder, parts: list[Message]) -> list[str]:
 def _add_part(builder: TextBuilder, part: Message, reasons: list[str]) -> None:
     decoded = _decoded(part)
     if decoded.flaw:
-        reasons.append(decoded.flaw)
+        reasons.append(f"in its text, {decoded.flaw}")
     text = _NO_TEXT.sub("", decoded.text.replace("\r\n", "\n"))
     if part.get_content_type() == "text/html":
         add_page(builder, text)
