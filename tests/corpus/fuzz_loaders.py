@@ -10,6 +10,7 @@ too long or too much memory, or end the process. Such a file is saved, and the e
 from __future__ import annotations
 
 import argparse
+import copy
 import gzip
 import io
 import json
@@ -28,7 +29,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from lxml import etree
 
 MOST_SECONDS = 10
 MOST_MEMORY = 2 << 30
@@ -334,6 +337,85 @@ def _inserting(table: bytes) -> Mutation:
     return insert
 
 
+ODD_VALUES = (None, True, -1, 1.5, 10**30, "", "x" * 500, "\0\ud800", [], {}, [[]], {"text": "t"})
+
+
+def regrown(content: bytes, chance: Chance, _: Sequence[bytes]) -> bytes:
+    """JSON that stays valid, with odd values in odd places."""
+    try:
+        top = json.loads(content)
+    except ValueError:
+        return content
+    for _number in range(chance.choice((1, 2, 5))):
+        holder, key = _place(top, chance)
+        if holder is None:
+            return json.dumps(chance.choice(ODD_VALUES)).encode()
+        other, other_key = _place(top, chance)
+        odd = chance.choice(ODD_VALUES)
+        holder[key] = odd if other is None or chance.random() < 0.6 else other[other_key]
+        try:
+            content = json.dumps(top).encode()
+        except (ValueError, RecursionError):  # a value within itself
+            break
+    return content
+
+
+def _place(top: object, chance: Chance) -> tuple[Any, Any]:
+    """A list or an object somewhere in ``top``, and a place in it."""
+    holder: Any = None
+    key: Any = None
+    value: Any = top
+    while isinstance(value, dict | list) and value and (holder is None or chance.random() < 0.7):
+        holder = value
+        key = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        value = holder[key]
+    return holder, key
+
+
+def regrafted(content: bytes, chance: Chance, _: Sequence[bytes]) -> bytes:
+    """XML that stays well-formed, with elements and attributes in odd places."""
+    try:
+        top = etree.fromstring(content)
+    except etree.XMLSyntaxError:
+        return content
+    for _number in range(chance.choice((1, 2, 5, 20))):
+        elements = [element for element in top.iter() if isinstance(element.tag, str)]
+        one, other = chance.choice(elements), chance.choice(elements)
+        match chance.randrange(6):
+            case 0 if one is not top:
+                one.getparent().remove(one)
+            case 1:
+                other.insert(0, copy.deepcopy(one))
+            case 2:
+                one.tag = other.tag
+            case 3 if one.attrib:
+                one.set(chance.choice(list(one.attrib)), chance.choice(ODD_TEXTS))
+            case 4:
+                one.text = chance.choice(ODD_TEXTS)
+            case _ if one.attrib:
+                del one.attrib[chance.choice(list(one.attrib))]
+        if len(etree.tostring(top)) > MOST_GROWN:
+            break
+    return bytes(etree.tostring(top))
+
+
+KEEPING: dict[str, Mutation] = {"json": regrown, "ipynb": regrown, "xml": regrafted}
+ODD_TEXTS = (
+    "",
+    "-1",
+    "0",
+    "1",
+    "99999999999",
+    "1e999",
+    "rId1",
+    "../../x",
+    "title",
+    "_xD800_",
+    "é中",
+)
+MOST_GROWN = 1 << 20
+
+
 def mutated(kind: str, seeds: Sequence[bytes], chance: Chance) -> bytes:
     """A damaged file of the kind; one inside a container may be damaged before it is packed."""
     content = chance.choice(seeds)
@@ -344,7 +426,7 @@ def mutated(kind: str, seeds: Sequence[bytes], chance: Chance) -> bytes:
     if kind in ZIPPED and chance.random() < 0.6:
         return _with_changed_members(content, chance)
     tokens = ANYWHERE + TOKENS.get(FAMILIES.get(kind, kind), MARKUP)
-    mutations = (*BINARY, *([_inserting(tokens)] * 7))
+    mutations = (*BINARY, *([_inserting(tokens)] * 7), *([KEEPING.get(kind, flip)] * 7))
     for _ in range(chance.choice((1, 1, 2, 4))):
         if content:
             content = chance.choice(mutations)(content, chance, seeds)
@@ -354,7 +436,7 @@ def mutated(kind: str, seeds: Sequence[bytes], chance: Chance) -> bytes:
 def _with_changed_members(content: bytes, chance: Chance) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    mutations = (*BINARY, *([_inserting(ANYWHERE + MARKUP)] * 7))
+    mutations = (*BINARY, *([_inserting(ANYWHERE + MARKUP)] * 7), *([regrafted] * 28))
     for name in chance.sample(sorted(members), min(len(members), chance.choice((1, 1, 3)))):
         if chance.random() < 0.05:
             del members[name]

@@ -140,11 +140,18 @@ def test_a_list_of_objects_with_texts_is_made_of_records(tmp_path: Path) -> None
     documents, problems = load_all(tmp_path, "a.json", content)
     assert [(d.document_id, d.text, d.first_line) for d in documents] == [
         ("a", "one", 2),
-        ("a.json#4", "two", 4),
+        ("a.json#2", "two", 4),
     ]
     assert all(document.is_record for document in documents)
     assert documents[0].metadata == {"n": "1e999"}
-    assert problems == ["line 5: no field 'text'; there is: title"]
+    assert problems == ["record 3: no field 'text'; there is: title"]
+
+
+def test_records_on_one_line_are_told_apart(tmp_path: Path) -> None:
+    content = '[{"text": "one"}, {"text": "two"}, {"id": 1, "text": "x"}, {"id": 1, "text": "y"}]'
+    documents, problems = load_all(tmp_path, "a.json", content)
+    assert [d.document_id for d in documents] == ["a.json#1", "a.json#2", "1"]
+    assert problems == ["record 4: id '1' is already that of record 3"]
 
 
 def test_the_field_of_the_text_may_be_named(tmp_path: Path) -> None:

@@ -52,22 +52,25 @@ def load(source: Source) -> Iterator[Document]:
     builder = TextBuilder()
     with opened_package(source.file, "a Word document", _MOST_UNPACKED_BYTES) as package:
         properties = package.properties()
-        try:
-            word = docx.Document(package.rewritten())
-            _add_blocks(builder, _body(word, package), _Styles(word))
-        except _DAMAGE as error:
-            raise package.damaged() from error
+        body, styles = _opened(package)
+    _add_blocks(builder, body, styles)
     title = properties.title or next((h.text for h in builder.headings), "")
     yield source.document(
         builder.text, title=title, headings=builder.headings, metadata=properties.metadata
     )
 
 
-def _body(word: WordDocument, package: Package) -> Element:
-    body = word.element.body
+def _opened(package: Package) -> tuple[Element, _Styles]:
+    """The body of the document and its styles."""
+    content = package.rewritten()
+    try:
+        word = docx.Document(content)
+        body, styles = word.element.body, _Styles(word)
+    except _DAMAGE as error:
+        raise package.damaged() from error
     if body is None:
         raise package.damaged()
-    return body
+    return body, styles
 
 
 class _Styles:

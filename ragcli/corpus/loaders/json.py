@@ -126,7 +126,11 @@ def _is_lines(text: str) -> bool:
 def _records(source: Source, values: list[_Value]) -> list[Record] | None:
     """The records that the values are, ``None`` when they are none."""
     field = source.fields.text or DEFAULT_TEXT_FIELD
-    records = [Record(found.line, found.value) for found in values if isinstance(found.value, dict)]
+    records = [
+        Record(found.line, found.value, number)
+        for number, found in enumerate(values, start=1)
+        if isinstance(found.value, dict)
+    ]
     with_text = sum(field in record.values for record in records)
     is_made_of_records = len(records) == len(values) and with_text > 0
     return records if is_made_of_records and with_text >= _FEWEST_WITH_TEXT * len(records) else None

@@ -20,10 +20,19 @@ _MOST_FIELDS_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record and the source line, 1-based, on which it begins."""
+    """One record and the source line, 1-based, on which it begins.
+
+    ``number`` counts the records, from 1, where several may begin on one line, else it is 0.
+    """
 
     line: int
     values: Mapping[str, Json]
+    number: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where the record is, in words."""
+        return f"record {self.number}" if self.number else f"line {self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,11 @@ class BadRecord:
 
     line: int
     reason: str
+
+    @property
+    def place(self) -> str:
+        """Where the record is, in words."""
+        return f"line {self.line}"
 
 
 class _FieldError(Exception):
@@ -44,24 +58,25 @@ def documents(
     """Yield a document for every good record and a ``Problem`` for every bad one.
 
     The text is the title, a blank line and the text, so that a title can be cited. A record
-    without an id goes by its line; an id met before is a ``Problem``.
+    without an id goes by its line or number; an id met before is a ``Problem``.
     """
-    lines: dict[str, int] = {}
+    places: dict[str, str] = {}
     for record in records:
         if isinstance(record, BadRecord):
-            yield _problem(source, record.line, record.reason)
+            yield _problem(source, record, record.reason)
             continue
         try:
             document = _document(source, record)
         except _FieldError as error:
-            yield _problem(source, record.line, str(error))
+            yield _problem(source, record, str(error))
             continue
-        first = lines.setdefault(document.document_id, record.line)
-        if first == record.line:
+        first = places.get(document.document_id)
+        if first is None:
+            places[document.document_id] = record.place
             yield document
         else:
-            reason = f"id {document.document_id!r} is already that of line {first}"
-            yield _problem(source, record.line, reason)
+            reason = f"id {document.document_id!r} is already that of {first}"
+            yield _problem(source, record, reason)
 
 
 def missing_fields(fields: RecordFields, names: Iterable[str]) -> list[str]:
@@ -78,8 +93,8 @@ def describe_missing(names: Iterable[str], present: Iterable[str]) -> str:
     return f"no field {', '.join(map(repr, names))}; there is: {listed or 'nothing'}"
 
 
-def _problem(source: Source, line: int, reason: str) -> Problem:
-    return Problem(source.shown_path, f"line {line}: {reason}")
+def _problem(source: Source, record: Record | BadRecord, reason: str) -> Problem:
+    return Problem(source.shown_path, f"{record.place}: {reason}")
 
 
 def _document(source: Source, record: Record) -> Document:
@@ -115,7 +130,7 @@ def _record_id(source: Source, record: Record, id_field: str | None) -> str:
     if value is None or value == "":
         if source.fields.id is not None:
             raise _FieldError(f"its id {id_field!r} is empty")
-        return f"{source.shown_path}#{record.line}"
+        return f"{source.shown_path}#{record.number or record.line}"
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _FieldError(f"its id {id_field!r} is neither text nor a whole number")
     return str(value)
