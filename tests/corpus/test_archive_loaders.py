@@ -215,6 +215,13 @@ def test_a_name_that_would_do_harm_is_told_and_the_rest_goes_on(
     assert not (file.parent.parent / "outside.txt").exists()
 
 
+def test_names_may_be_odd(file: Path) -> None:
+    names = ["12:30 notes.txt", f"a.{'b' * 240}.txt", "é中👍.txt", "a b/c'd.txt", "noext.d/e.md"]
+    documents, problems = read(make_archive(file, [(name, b"words") for name in names]))
+    assert [document.metadata["member"] for document in documents] == names
+    assert problems == []
+
+
 def test_ids_are_unique_in_an_archive(file: Path) -> None:
     record = b'{"id": "same", "text": "%s"}\n'
     members = [("a.jsonl", record % b"one"), ("b.jsonl", record % b"two")]

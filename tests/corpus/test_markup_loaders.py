@@ -362,6 +362,14 @@ def test_mail_has_its_headers_above_its_text(tmp_path: Path) -> None:
     }
 
 
+def test_mail_in_an_encoding_of_escape_sequences(tmp_path: Path) -> None:
+    mail = message()
+    mail.set_content("これは日本語です。", charset="iso-2022-jp", cte="7bit")
+    assert load_one(tmp_path, "a.eml", bytes(mail)).text.endswith("\n\nこれは日本語です。")
+    plain = b"Content-Type: text/plain; charset=iso-2022-jp\n\n" + "é plain".encode()
+    assert load_one(tmp_path, "b.eml", plain).text == "é plain"
+
+
 def test_mail_of_html_alone(tmp_path: Path) -> None:
     mail = message()
     mail.set_content("<h1>Hi</h1><p>there</p>", subtype="html")
@@ -436,7 +444,7 @@ def test_passages_rebuild_the_text(tmp_path: Path, tokenizer: Tokenizer, name: s
 
 
 HOSTILE = {
-    "a.xml": ["<a>", "<", "&", "<!--", "]>", "<![CDATA[", "<a b='"],
+    "a.xml": ["<a>", "<a> ", "<a> </a>", "<", "&", "<!--", "]>", "<![CDATA[", "<a b='"],
     "a.html": ["<div>", "<ul><li>", "\x1f", "<!--", "<select><option>", "<b><p>", "&"],
     "a.json": ["[", '{"a":', "[1,", '"\\u0000"', "1", '{"a":1}\n'],
     "a.tex": ["\\section{", "\\section ", "\\begin{verbatim}", "{", "%", "\\section["],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import stat
 import tarfile
 import zipfile
@@ -14,10 +15,16 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, cast
 
-from ragcli.corpus.loaders import format_of, is_archive
+from ragcli.corpus.loaders import COMPRESSED_SUFFIX, format_of, is_archive
 from ragcli.corpus.loaders import load as load_inner
 from ragcli.corpus.loaders.source import Source
-from ragcli.corpus.loaders.unpacking import MOST_UNPACKED_BYTES, Allowance, Readable
+from ragcli.corpus.loaders.unpacking import (
+    MOST_UNPACKED_BYTES,
+    Allowance,
+    Readable,
+    is_bounded,
+    is_encrypted,
+)
 from ragcli.corpus.problem import Problem
 from ragcli.errors import LoadError
 from ragcli.records import Document
@@ -28,8 +35,7 @@ MOST_ARCHIVE_BYTES = 1 << 32
 MOST_MEMBERS = 200_000
 _BLOCK_BYTES = 1 << 14
 _MOST_TAR_READ = 1 << 15  # nothing that describes a member is longer; blocks of members are not
-_ENCRYPTED = 0x1
-_READABLE_METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+_DRIVE = re.compile("[A-Za-z]:/")
 _GZIP_MAGIC = b"\x1f\x8b"
 _DAMAGE = (  # as zipfile, tarfile and gzip tell it
     EOFError,
@@ -113,12 +119,12 @@ class _Reader:
         if not fault and member.name in self._members:
             fault = "an earlier member has the same name"
         self._members.add(member.name)
+        if fault:
+            yield self.problem(f"{member.name}: {fault}")
+            return
         with TemporaryDirectory(prefix="ragcli-") as folder:
-            suffixes = "".join(PurePosixPath(member.name).suffixes[-2:]).lower()
-            file = Path(folder) / f"content{suffixes}"
+            file = Path(folder) / f"content{_suffixes(member.name)}"
             try:
-                if fault:
-                    raise LoadError(fault)
                 _unpack(member, file)
             except LoadError as error:
                 yield self.problem(f"{member.name}: {error.message}")
@@ -143,6 +149,13 @@ class _Reader:
             yield self.problem(f"{name}: {error.message}")
 
 
+def _suffixes(name: str) -> str:
+    """What a file has to be called by to be read as what ``name`` says that it is."""
+    path = PurePosixPath(name.lower())
+    inner = PurePosixPath(path.stem).suffix if path.suffix == COMPRESSED_SUFFIX else ""
+    return inner + path.suffix
+
+
 def _unpack(member: _Member, file: Path) -> None:
     allowance = Allowance(member.packed)
     try:
@@ -165,7 +178,7 @@ def _is_passed_over(name: str) -> bool:
 
 def _name_fault(name: str) -> str:
     """Why a member may not go by its name, "" when it may."""
-    if name.startswith("/") or ":" in name.partition("/")[0] or ".." in name.split("/"):
+    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
         return "its name leads out of the archive"
     try:
         name.encode("utf-8")
@@ -203,9 +216,9 @@ def _zip_fault(name: str, info: zipfile.ZipInfo) -> str:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return "a link" if kind == stat.S_IFLNK else "not a file"
-    if info.flag_bits & _ENCRYPTED:
+    if is_encrypted(info):
         return "password-protected; unpack it first"
-    if info.compress_type not in _READABLE_METHODS:
+    if not is_bounded(info):
         return "compressed in a way that is not read; unpack it first"
     return _fault(name, info.file_size)
 
@@ -222,7 +235,7 @@ def _tar_members(file: Path) -> Iterator[_Member]:
     with _opened_tar(file) as stream, _damage_told():
         archive = tarfile.TarFile(fileobj=cast("IO[bytes]", stream), encoding="utf-8")
         while (info := archive.next()) is not None:
-            vars(archive)["members"].clear()
+            vars(archive)["members"].clear()  # it keeps all that it has met
             if not info.isdir():
                 name = str(PurePosixPath(info.name))
                 yield _Member(name, _tar_fault(name, info), info.size, _tar_opener(archive, info))

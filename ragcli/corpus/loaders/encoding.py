@@ -76,6 +76,7 @@ def detect(
     or when it has more than twice as many characters beyond ASCII as bytes that are not valid,
     which no other encoding would bring about. Else it is the ``declared`` one, which the document
     itself names, if that is not UTF-8, or the likeliest; and UTF-8 again when none is likely.
+    A declared ISO 2022, which writes all in bytes of ASCII, is believed when it fits.
 
     Raises ``LoadError`` for NUL bytes outside UTF-16 and UTF-32, unless there may be some, and
     when more than a tenth of the characters would have to be replaced.
@@ -84,12 +85,13 @@ def detect(
     if marked is not None:
         return _surveyed(stream, marked)
     bad_offset = _first_bad_offset(stream, may_hold_nul)
+    known = _known(declared)
     if bad_offset is None:
-        return Decoding("utf-8")
+        return Decoding(known if known and _is_escaped(stream, known) else "utf-8")
     damaged = _survey(stream, "utf-8")
     if damaged.beyond_ascii > _VALID_PER_BAD * damaged.bad:
         return damaged.decoding(bad_offset)
-    encoding = _known(declared) or _likeliest(_sample(stream, bad_offset))
+    encoding = known or _likeliest(_sample(stream, bad_offset))
     return _surveyed(stream, encoding) if encoding else damaged.decoding(bad_offset)
 
 
@@ -214,6 +216,11 @@ def _known(encoding: str | None) -> str | None:
     except (LookupError, ValueError):  # UnicodeError is a ValueError
         return None
     return None if _NOT_LEGACY.match(codec.name) else codec.name
+
+
+def _is_escaped(stream: BinaryIO, encoding: str) -> bool:
+    """Whether the text switches between character sets by escape sequences, as ISO 2022 does."""
+    return encoding.startswith("iso2022") and not _survey(stream, encoding).bad
 
 
 def _likeliest(sample: bytes) -> str | None:

@@ -30,8 +30,6 @@ _EMPTY_ELEMENT = re.compile(
 )
 """``<title/>``, which HTML, unlike XML, takes for the beginning of a title."""
 
-_XML_DECLARATION = re.compile(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.-]+)")
-
 
 def load(source: Source) -> Iterator[Document | Problem]:
     """Yield the book as one document, and a ``Problem`` for every chapter that cannot be read.
@@ -80,9 +78,7 @@ def _add_chapter(
         return "encrypted (copy-protected?)"
     try:
         content = package.read(name)
-        declared = _XML_DECLARATION.match(content)
-        encoding = declared[1].decode() if declared else declared_encoding(content)
-        decoded = decode_text(content, encoding)
+        decoded = decode_text(content, declared_encoding(content))
     except LoadError as error:
         return error.message
     add_page(builder, _EMPTY_ELEMENT.sub(r"<\1\2></\1>", decoded.text))

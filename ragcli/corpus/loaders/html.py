@@ -29,7 +29,10 @@ _LINES = frozenset("address body caption dd div dt figcaption html li option sum
 _CELLS = frozenset(("td", "th"))
 _CELL_MARK = "\x1f"  # the unit separator, which no page shows: becomes " | " inside a row
 _SPACES = re.compile(r"[ \t\r\n\f]+")
-_DECLARED = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
+_DECLARED = re.compile(
+    rb"<(?:meta[^>]{0,200}charset|\?xml[^>]{0,100}encoding)\s*=\s*[\"']?\s*([\w:.-]+)",
+    re.IGNORECASE,
+)
 DECLARATION_BYTES = 4096
 _DEEPEST = 5000
 _TAG = re.compile(  # but of the elements that need no end

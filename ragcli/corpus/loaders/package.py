@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from ragcli.corpus.loaders.markup import MarkupError, MarkupReader, attribute, read_markup
 from ragcli.corpus.loaders.metadata import iso_date
-from ragcli.corpus.loaders.unpacking import Allowance
+from ragcli.corpus.loaders.unpacking import Allowance, is_bounded, is_encrypted
 from ragcli.errors import LoadError
 from ragcli.records import Json
 
@@ -29,8 +29,6 @@ MOST_PACKAGE_BYTES = 1 << 29
 PASSWORD = "password-protected; save a copy without its password"
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-_ENCRYPTED = 0x1
-_READABLE_METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 _BLOCK_BYTES = 1 << 20
 _DECLARATION_BYTES = 200
 _HEAD_BYTES = 64
@@ -78,11 +76,6 @@ class Package:
         self.kind = kind
         self._parts = {info.filename: info for info in archive.infolist()}
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all parts."""
-        return tuple(self._parts)
-
     def has(self, name: str) -> bool:
         """Whether there is a part of this name."""
         return name in self._parts
@@ -97,9 +90,7 @@ class Package:
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """The part in blocks; raises ``LoadError`` when it is missing or damaged."""
-        info = self._parts.get(name)
-        if info is None:
-            raise self.damaged()
+        info = self._info(name)
         self._allowance.check(info.file_size)
         try:
             with self._archive.open(info) as stream:
@@ -153,9 +144,15 @@ class Package:
         result.seek(0)
         return result
 
+    def _info(self, name: str) -> zipfile.ZipInfo:
+        info = self._parts.get(name)
+        if info is None or not is_bounded(info):
+            raise self.damaged()
+        return info
+
     def _head(self, name: str) -> bytes:
         try:
-            with self._archive.open(self._parts[name]) as stream:
+            with self._archive.open(self._info(name)) as stream:
                 return stream.read(_HEAD_BYTES)
         except _DAMAGE as error:
             raise self.damaged() from error
@@ -187,10 +184,8 @@ def opened_package(file: Path, kind: str, most: int = MOST_PACKAGE_BYTES) -> Ite
     except _DAMAGE as error:
         raise LoadError(f"damaged (truncated?), or not {kind}") from error
     with archive:
-        if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
+        if any(map(is_encrypted, archive.infolist())):
             raise LoadError(PASSWORD)
-        if any(info.compress_type not in _READABLE_METHODS for info in archive.infolist()):
-            raise LoadError(f"damaged, or not {kind}")
         yield Package(archive, kind, Allowance(size, most))
 
 

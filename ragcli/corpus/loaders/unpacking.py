@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -15,6 +16,23 @@ FREE_BYTES = 1 << 26
 """So much may come of a file of any size, for it does no harm."""
 
 _BLOCK_BYTES = 1 << 16
+
+
+_ENCRYPTED = 0x1
+_BOUNDED_METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+
+
+def is_encrypted(info: zipfile.ZipInfo) -> bool:
+    """Whether a member of a zip file needs a password."""
+    return bool(info.flag_bits & _ENCRYPTED)
+
+
+def is_bounded(info: zipfile.ZipInfo) -> bool:
+    """Whether a member is packed in a way of which ``zipfile`` unpacks no more than is asked for.
+
+    Of the others it unpacks a block at once, which may stand for thousands of times as much.
+    """
+    return info.compress_type in _BOUNDED_METHODS
 
 
 class Readable(Protocol):

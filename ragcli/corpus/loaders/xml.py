@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ragcli.corpus.loaders.builder import LINE_GAP, PARAGRAPH_GAP, TextBuilder
 from ragcli.corpus.loaders.encoding import read_text
+from ragcli.corpus.loaders.html import DECLARATION_BYTES, declared_encoding
 from ragcli.corpus.loaders.markup import MarkupError, MarkupReader, read_markup, without_tags
 from ragcli.corpus.loaders.source import Source
 from ragcli.corpus.problem import Problem
@@ -23,8 +23,7 @@ _KEPT_AS_WRITTEN = frozenset("code literallayout pre programlisting screen verba
 _NO_NAMES = _PROSE | _KEPT_AS_WRITTEN
 _LONGEST_TITLE = 300
 _LONGEST_FIELD = 100
-_DECLARED = re.compile(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)")
-_DECLARATION_BYTES = 256
+_MOST_BLANKS = 1000
 
 
 def load(source: Source) -> Iterator[Document | Problem]:
@@ -37,8 +36,8 @@ def load(source: Source) -> Iterator[Document | Problem]:
     lost; entities are never expanded.
     """
     with source.file.open("rb") as stream:
-        declared = _DECLARED.search(stream.read(_DECLARATION_BYTES))
-    decoded = read_text(source.file, declared[1].decode("ascii") if declared else None)
+        declared = declared_encoding(stream.read(DECLARATION_BYTES))
+    decoded = read_text(source.file, declared)
     yield from source.problems(decoded.flaw)
     blocks = _Blocks()
     try:
@@ -89,7 +88,7 @@ class _Blocks(MarkupReader):
 
     def characters(self, text: str) -> None:
         if not text.strip():
-            self._blanks += text
+            self._blanks = (self._blanks + text)[:_MOST_BLANKS]
             return
         if self._run and not self._reads_on(text):
             self._flush()
