@@ -344,7 +344,7 @@ def regrown(content: bytes, chance: Chance, _: Sequence[bytes]) -> bytes:
     """JSON that stays valid, with odd values in odd places."""
     try:
         top = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content
     for _number in range(chance.choice((1, 2, 5))):
         holder, key = _place(top, chance)
