@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from ragcli.corpus import SUPPORTED_SUFFIXES, Chunker, load, sentence_spans, walk
+from ragcli.corpus import SUPPORTED_SUFFIXES, Chunker, Problem, load, sentence_spans, walk
 from ragcli.encoder.minilm import load_tokenizer
 from ragcli.records import Document
 
@@ -66,8 +66,9 @@ def sample_documents() -> list[Document]:
 
 
 def _sample_results() -> Iterator[object]:
-    for path in walk([SAMPLES]):
-        assert isinstance(path, Path)
+    for found in walk([SAMPLES]):
+        assert not isinstance(found, Problem)
+        path = found.file
         yield from load(path, path.relative_to(SAMPLES).as_posix())
 
 
