@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,19 +12,88 @@ import typer
 
 from ragcli.cli.environment import Environment
 from ragcli.cli.exits import DONE, SOME_FAILED
-from ragcli.cli.options import AsJson, EncoderName, IndexFolder, settings_of
-from ragcli.render.summary import failure_line, report_json, report_line
+from ragcli.cli.intake import intake, selection
+from ragcli.cli.options import AsJson, EncoderName, IndexFolder, WaitForLock, settings_of
+from ragcli.errors import RagcliError, UsageError
+from ragcli.render.summary import (
+    failure_line,
+    outcome_json,
+    outcome_line,
+    report_json,
+    report_line,
+)
 
 if TYPE_CHECKING:
+    from ragcli.engine.outcomes import IndexReport, Outcome
     from ragcli.engine.progress import IndexProgress
+
+Tell = Callable[["Outcome"], None]
 
 
 def index(
     context: typer.Context,
     *,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders to read.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Files and folders to read; - for standard input."),
+    ] = None,
     index: IndexFolder = None,
     encoder: EncoderName = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="GLOB",
+            help="Only files that match, as in a .gitignore: '*.md', 'docs/**'. Repeatable.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="GLOB", help="Not files that match. Repeatable."),
+    ] = None,
+    max_file_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-file-size",
+            metavar="SIZE",
+            help="Pass over larger files: 500k, 10M, 1G; 0 for no limit. [default: 100M]",
+        ),
+    ] = None,
+    follow_symlinks: Annotated[
+        bool,
+        typer.Option("--follow-symlinks", help="Read what symbolic links lead to, also outside."),
+    ] = False,
+    archives: Annotated[
+        bool, typer.Option("--archives", help="Read the files inside .zip, .tar and .tar.gz too.")
+    ] = False,
+    files_from: Annotated[
+        str | None,
+        typer.Option(
+            "--files-from",
+            metavar="FILE",
+            help="Read the files named in FILE, one a line; - for standard input.",
+        ),
+    ] = None,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="Names in --files-from end with a NUL.")
+    ] = False,
+    jsonl: Annotated[
+        bool,
+        typer.Option(
+            "--jsonl",
+            help="Standard input (-) is JSON lines: each record is added, or replaces the one of "
+            "its id that came so before.",
+        ),
+    ] = False,
+    stdin_name: Annotated[
+        str | None,
+        typer.Option(
+            "--stdin-name",
+            metavar="NAME",
+            help="What standard input (-) is called; its suffix tells the format. [default: "
+            "document.txt, records.jsonl with --jsonl]",
+        ),
+    ] = None,
     id_field: Annotated[
         str | None,
         typer.Option(
@@ -63,6 +133,19 @@ def index(
         bool,
         typer.Option("--rebuild", help="Embed everything anew, also what is in the index already."),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Tell what would happen; write nothing.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="End at the first file that cannot be read.")
+    ] = False,
+    wait: WaitForLock = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log", metavar="FILE", help="Add a JSON line for each file to FILE, as it is done."
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")
@@ -70,33 +153,113 @@ def index(
 ) -> None:
     """Bring the index up to date with files and folders.
 
-    Reads Markdown, plain text, reStructuredText, HTML, PDF, DOCX, CSV, TSV, JSON lines and source
-    code; each line of a JSONL, CSV or TSV file is a document of its own. Files that did not change
-    are skipped, changed ones replaced, vanished ones removed. Ignored by .gitignore or
-    .ragcliignore means not read. A file that cannot be read is reported and the rest goes on.
+    Reads Markdown, plain text, reStructuredText, LaTeX, Org, HTML, XML, PDF, EPUB, DOCX, PPTX,
+    XLSX, CSV, TSV, JSON, JSON lines, notebooks, mail and source code, also compressed (.gz). Each
+    line of a JSONL, CSV or TSV file is a document of its own. Files that did not change are
+    skipped, vanished ones removed; of changed ones only the passages that are new are embedded.
+    Ignored by .gitignore or .ragcliignore means not read. A file that cannot be read is reported
+    and the rest goes on. Killed or interrupted, the same command goes on where it was.
     """
     from ragcli.corpus.loaders import RecordFields
-    from ragcli.engine.indexing import folder_to_write, index_paths
+    from ragcli.engine.indexing import folder_to_write, index_paths, preview_paths
 
     environment: Environment = context.obj
     settings = settings_of(environment, index=index, encoder=encoder)
-    with _progress(environment, wanted=not quiet) as show, _advice_on_interrupt(environment):
-        report = index_paths(
-            [environment.cwd / path for path in paths],
-            folder_to_write(settings.index, environment.cwd),
-            encoder_name=settings.encoder,
-            fields=RecordFields(id_field, title_field, text_field),
-            index_type=index_type,
-            recall=recall,
-            rebuild=rebuild,
-            seen_from=environment.cwd,
-            progress=show,
+    wanted = selection(
+        include=include,
+        exclude=exclude,
+        max_file_size=max_file_size,
+        follow_symlinks=follow_symlinks,
+        archives=archives,
+    )
+    folder = folder_to_write(settings.index, environment.cwd)
+    fields = RecordFields(id_field, title_field, text_field)
+    with ExitStack() as stack:
+        given = stack.enter_context(
+            intake(
+                environment,
+                paths or [],
+                files_from=files_from,
+                null=null,
+                jsonl=jsonl,
+                stdin_name=stdin_name,
+            )
         )
+        tell = stack.enter_context(_log(environment, log))
+        if dry_run:
+            if given.streams:
+                raise UsageError("--dry-run cannot tell what standard input would change")
+            report = preview_paths(
+                given.paths,
+                folder,
+                encoder_name=settings.encoder,
+                fields=fields,
+                selection=wanted,
+                rebuild=rebuild,
+                seen_from=environment.cwd,
+                tell=_telling(environment, tell, wanted=not (quiet or as_json)),
+            )
+        else:
+            show = stack.enter_context(_progress(environment, wanted=not quiet))
+            stack.enter_context(_advice_on_interrupt(environment))
+            report = index_paths(
+                given.paths,
+                folder,
+                streams=given.streams,
+                encoder_name=settings.encoder,
+                fields=fields,
+                selection=wanted,
+                index_type=index_type,
+                recall=recall,
+                rebuild=rebuild,
+                wait=wait,
+                fail_fast=fail_fast,
+                seen_from=environment.cwd,
+                progress=show,
+                tell=tell,
+            )
+    _print(environment, report, as_json=as_json, quiet=quiet)
+    raise typer.Exit(SOME_FAILED if report.failed else DONE)
+
+
+def _print(environment: Environment, report: IndexReport, *, as_json: bool, quiet: bool) -> None:
+    for skipped in report.skipped if not quiet else ():
+        environment.warn(f"skipped {failure_line(skipped)}")
     for failure in report.failed:
         environment.warn(failure_line(failure))
     if not quiet:
         environment.write_line(report_json(report) if as_json else report_line(report))
-    raise typer.Exit(SOME_FAILED if report.failed else DONE)
+
+
+@contextmanager
+def _log(environment: Environment, file: Path | None) -> Iterator[Tell]:
+    """Write what becomes of each file to ``file``, if any; raises ``RagcliError``."""
+    if file is None:
+        yield lambda _: None
+        return
+    try:
+        stream = (environment.cwd / file).open("a", encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise RagcliError(f"cannot write the log {file}: {error.strerror or error}") from error
+    with stream:
+
+        def tell(outcome: Outcome) -> None:
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            stream.write(f"{outcome_json(outcome, now)}\n")
+            stream.flush()
+
+        yield tell
+
+
+def _telling(environment: Environment, tell: Tell, *, wanted: bool) -> Tell:
+    """Print what would change as well; what is unchanged needs no line."""
+
+    def told(outcome: Outcome) -> None:
+        tell(outcome)
+        if wanted and outcome.status in {"added", "updated", "removed"}:
+            environment.write_line(outcome_line(outcome))
+
+    return told
 
 
 @contextmanager

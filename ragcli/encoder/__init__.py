@@ -10,7 +10,15 @@ from ragcli.encoder.base import (
     EncoderFingerprint,
     TokenStates,
     default_fingerprint,
+    default_tokenizer,
     load_encoder,
 )
 
-__all__ = ["Encoder", "EncoderFingerprint", "TokenStates", "default_fingerprint", "load_encoder"]
+__all__ = [
+    "Encoder",
+    "EncoderFingerprint",
+    "TokenStates",
+    "default_fingerprint",
+    "default_tokenizer",
+    "load_encoder",
+]

@@ -81,6 +81,11 @@ def default_fingerprint() -> EncoderFingerprint:
     )
 
 
+def default_tokenizer() -> Tokenizer:
+    """Return the embedded encoder's tokenizer, without loading its network."""
+    return minilm.load_tokenizer()
+
+
 def load_encoder(name: str | None = None) -> Encoder:
     """Load an encoder: ``None`` is the embedded one, else any sentence-transformers model.
 

@@ -62,7 +62,17 @@ class Embedder:
 
     @cached_property
     def _chunker(self) -> Chunker:
-        return Chunker(self.encoder.tokenizer, self.max_tokens)
+        from ragcli.encoder import default_fingerprint, default_tokenizer
+
+        is_default = self._name in (None, default_fingerprint().name)
+        # The default one's is there before its network is loaded.
+        return Chunker(
+            default_tokenizer() if is_default else self.encoder.tokenizer, self.max_tokens
+        )
+
+    def tokenizer_json(self) -> str:
+        """The tokenizer that passages are measured with, as JSON."""
+        return self._chunker.tokenizer.to_str()
 
     def split(self, document: Document) -> list[Passage]:
         """Cut ``document`` into passages that rebuild its text."""

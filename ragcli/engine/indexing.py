@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from ragcli.corpus.loaders import SUPPORTED_SUFFIXES, RecordFields, content_hash, load
-from ragcli.corpus.walk import Problem, walk
+from ragcli.corpus.loaders import SUPPORTED_SUFFIXES, RecordFields, content_hash
+from ragcli.corpus.problem import Problem
+from ragcli.corpus.reading import Readers, Reading, Request
+from ragcli.corpus.walk import EVERYTHING, Selection
+from ragcli.engine.comparing import Comparison, Stream, ToRead, Walked, compare, to_read_of
 from ragcli.engine.embedding import Embedder
 from ragcli.engine.encoders import check_requested
-from ragcli.engine.paths import shown_path
+from ragcli.engine.interrupts import GentleInterrupts
+from ragcli.engine.outcomes import (
+    ADDED,
+    REMOVED,
+    UNCHANGED,
+    UPDATED,
+    IndexReport,
+    Ledger,
+    Outcome,
+)
+from ragcli.engine.paths import STREAM_PREFIX, StoredPaths, shown_path
 from ragcli.engine.progress import IndexProgress, Meter
-from ragcli.engine.writing import Change, Writer
+from ragcli.engine.writing import Tally, Writer
 from ragcli.errors import IndexMissingError, IndexOutdatedError, LoadError, UsageError
-from ragcli.records import Document
 from ragcli.store import (
     DEFAULT_FOLDER,
+    INCOMPLETE,
     Index,
+    IndexFingerprint,
+    IndexSummary,
     SourceState,
-    absolute_path,
     check_index_type,
     check_recall,
     locate_index,
-    stored_path,
 )
-
-RECORD_SUFFIXES = frozenset({".jsonl", ".ndjson", ".csv", ".tsv"})
-
-RACY_NANOSECONDS = 2_000_000_000
-"""A file this fresh may change again without its time stamp showing it."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexReport:
-    """What a run did: counts of files and of passages, wall time in seconds.
-
-    ``failed`` are files, or single records of a file, that could not be read; what the index had
-    of a file that failed stays in it.
-    """
-
-    index: Path
-    added: int
-    updated: int
-    unchanged: int
-    removed: int
-    passages_added: int
-    passages_removed: int
-    failed: tuple[Problem, ...]
-    seconds: float
 
 
 def folder_to_write(explicit: Path | None, start: Path) -> Path:
@@ -69,88 +57,141 @@ def index_paths(
     paths: Sequence[Path],
     folder: Path,
     *,
+    streams: Sequence[Stream] = (),
     encoder_name: str | None = None,
     fields: RecordFields = RecordFields(),
+    selection: Selection = EVERYTHING,
     index_type: str | None = None,
     recall: float | None = None,
     rebuild: bool = False,
+    wait: bool = False,
+    fail_fast: bool = False,
     seen_from: Path | None = None,
     progress: Callable[[IndexProgress], None] = lambda _: None,
+    tell: Callable[[Outcome], None] = lambda _: None,
 ) -> IndexReport:
-    """Bring the index in ``folder`` up to date with the files in and beneath ``paths``.
+    """Bring the index in ``folder`` up to date with ``streams`` and the files beneath ``paths``.
 
     Files that did not change are skipped, changed ones replaced, and those that vanished
-    beneath ``paths`` removed. ``rebuild`` embeds everything anew, also what the index holds from
-    elsewhere. Record fields that are not named stay those a file was last read with. So do the
-    ``index_type`` (a name or a FAISS factory string) and the ``recall`` that it is tuned to. Paths
-    of problems are shown from ``seen_from``, the current folder by default.
+    beneath ``paths`` removed; only passages whose text is new are embedded. ``rebuild`` embeds
+    everything anew, also what the index holds from elsewhere, and takes the place of the index
+    when it is whole. Record fields that are not named stay those a file was last read with. So do
+    the ``index_type`` (a name or a FAISS factory string) and the ``recall`` that it is tuned to.
+    ``wait`` waits while another process writes; ``fail_fast`` ends at the first file that fails.
+    ``tell`` learns what became of each file. Paths are shown from ``seen_from``, the current
+    folder by default.
 
     Raises ``UsageError`` when there is nothing to index or no such index type,
     ``IndexMismatchError`` when another encoder made the index, ``IndexBusyError`` while another
-    process writes.
+    process writes. Ctrl-C ends it with ``KeyboardInterrupt`` once the batch at hand is written.
     """
-    started = time.monotonic()
-    folder, roots = folder.resolve(), [path.resolve() for path in paths]
-    files, problems = _walk(roots)
-    with _earlier_index(folder) as earlier:
-        if earlier is None and not files:
-            raise _nothing_to_index(paths, problems)
-        embedder = _embedder(earlier, encoder_name, rebuild)
-        _check_choices(embedder, index_type, recall)
-        before = earlier.summary().passages if earlier else 0
-        with Index.create_or_open(folder, embedder.index_fingerprint, rebuild=rebuild) as index:
-            index.choose(index_type, recall)
-            writer = Writer(index, embedder, Meter(progress))
-            run = _Run(index, earlier if rebuild else None, writer, fields, _shower(seen_from))
-            run.update(files)
-            run.settle_others(roots, files, problems)
-            index.commit()
+    folder, ledger = folder.resolve(), Ledger(tell)
+    with ledger.timed("walk"):
+        walked = Walked.beneath([path.resolve() for path in paths], selection, folder)
+    earlier = _fingerprint(folder, wait=wait)
+    if earlier is None and not walked.files and not streams:
+        raise _nothing_to_index(paths, walked.problems)
+    embedder = _embedder(earlier, encoder_name, rebuild)
+    _check_choices(embedder, index_type, recall)
+    fingerprint, names = embedder.index_fingerprint, StoredPaths(folder, _view(seen_from))
+    with (
+        GentleInterrupts() as interrupts,
+        Index.create_or_open(folder, fingerprint, rebuild=rebuild, wait=wait) as index,
+        _replaced(index, rebuild) as replaced,
+    ):
+        index.choose(index_type, recall)
+        writer = Writer(index, embedder, Meter(progress), interrupts)
+        before = (replaced or index).summary()
+        run = _Run(index, replaced, writer, embedder=embedder, ledger=ledger, names=names)
+        with run.interruptible():
+            whole = run.update(walked, streams, fields, fail_fast=fail_fast)
+        index.forget_kept_vectors()
+        index.commit()
+        if whole:
             index.adopt()
-            after = index.summary().passages
-    embedded = writer.meter.passages
-    return IndexReport(
-        index=folder,
-        added=run.added,
-        updated=run.updated,
-        unchanged=run.unchanged,
-        removed=run.removed,
-        passages_added=embedded,
-        passages_removed=before + embedded - after,
-        failed=tuple(run.failed),
-        seconds=time.monotonic() - started,
-    )
+        after = index.summary()
+        with ledger.timed("derive"):
+            index.close()
+    return _report(folder, ledger, writer.tally, before, after)
 
 
-def _shower(seen_from: Path | None) -> Callable[[Path], str]:
-    """Return how an absolute path is shown to a person who stands in ``seen_from``."""
-    view = (seen_from or Path.cwd()).resolve()
-    return lambda file: shown_path(file, view)
+def preview_paths(
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    encoder_name: str | None = None,
+    fields: RecordFields = RecordFields(),
+    selection: Selection = EVERYTHING,
+    rebuild: bool = False,
+    seen_from: Path | None = None,
+    tell: Callable[[Outcome], None] = lambda _: None,
+) -> IndexReport:
+    """Tell what ``index_paths`` would do with the files, from their names, times and bytes alone.
+
+    Writes nothing and loads no model; a file that cannot be parsed is not noticed. Raises as
+    ``index_paths`` does.
+    """
+    folder, ledger = folder.resolve(), Ledger(tell)
+    names = StoredPaths(folder, _view(seen_from))
+    with ledger.timed("walk"):
+        walked = Walked.beneath([path.resolve() for path in paths], selection, folder)
+    held: dict[str, SourceState] = {}
+    summary = None
+    try:
+        with Index.open(folder) as index:
+            if not rebuild:
+                check_requested(index.fingerprint, encoder_name)
+            held = {source.path: source for source in index.sources()}
+            summary = index.summary()
+    except IndexMissingError:
+        if not walked.files:
+            raise _nothing_to_index(paths, walked.problems) from None
+    comparison = compare(walked, held, fields, folder)
+    _tell_walked(walked, ledger, names)
+    for path in comparison.unchanged:
+        ledger.note(names.shown(path), UPDATED if rebuild else UNCHANGED)
+    with ledger.timed("read"):
+        for item in comparison.to_read:
+            _preview(item, ledger, names.shown(item.state.path), rebuild)
+    for path in comparison.gone:
+        ledger.note(names.shown(path), REMOVED)
+    return replace(_report(folder, ledger, Tally(), summary, summary), dry_run=True)
 
 
-def _walk(roots: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
-    files: list[Path] = []
-    problems: list[Problem] = []
-    for found in walk(roots):
-        if isinstance(found, Problem):
-            problems.append(found)
-        else:
-            files.append(found)
-    return files, problems
+def _preview(item: ToRead, ledger: Ledger, shown: str, rebuild: bool) -> None:
+    try:
+        is_same = not rebuild and item.known_hash == content_hash(item.file)
+    except OSError as error:
+        ledger.fail(Problem(shown, f"cannot be read: {error.strerror or error}"))
+        return
+    ledger.note(shown, UNCHANGED if is_same else UPDATED if item.known else ADDED)
 
 
-@contextmanager
-def _earlier_index(folder: Path) -> Iterator[Index | None]:
-    """Open what the index held before the run, which stays readable while it is rewritten."""
+def _view(seen_from: Path | None) -> Path:
+    return (seen_from or Path.cwd()).resolve()
+
+
+def _fingerprint(folder: Path, *, wait: bool) -> IndexFingerprint | None:
+    """What made the index that is there; one of an older version is brought up to date."""
     try:
         index = Index.open(folder)
     except IndexMissingError:
-        yield None
-        return
+        return None
     except IndexOutdatedError:
-        Index.bring_up_to_date(folder)
+        Index.bring_up_to_date(folder, wait=wait)
         index = Index.open(folder)
     with index:
-        yield index
+        return index.fingerprint
+
+
+@contextmanager
+def _replaced(index: Index, rebuild: bool) -> Iterator[Index | None]:
+    """What a rebuild is to replace, which stays readable meanwhile; ``None`` without a rebuild."""
+    if not rebuild:
+        yield None
+        return
+    with Index.open(index.folder) as replaced:
+        yield replaced
 
 
 def _nothing_to_index(paths: Sequence[Path], problems: Sequence[Problem]) -> UsageError:
@@ -162,13 +203,13 @@ def _nothing_to_index(paths: Sequence[Path], problems: Sequence[Problem]) -> Usa
     return UsageError(f"nothing to index in {named}", f"formats that are read: {formats}")
 
 
-def _embedder(earlier: Index | None, requested: str | None, rebuild: bool) -> Embedder:
+def _embedder(earlier: IndexFingerprint | None, requested: str | None, rebuild: bool) -> Embedder:
     """Choose the encoder: the one asked for, else the index's own, else the default."""
     if earlier is None:
         return Embedder(requested)
     if not rebuild:
-        check_requested(earlier.fingerprint, requested)
-    return Embedder(requested or earlier.fingerprint.encoder_name)
+        check_requested(earlier, requested)
+    return Embedder(requested or earlier.encoder_name)
 
 
 def _check_choices(embedder: Embedder, index_type: str | None, recall: float | None) -> None:
@@ -179,8 +220,53 @@ def _check_choices(embedder: Embedder, index_type: str | None, recall: float | N
         check_recall(recall)
 
 
+def _report(
+    folder: Path,
+    ledger: Ledger,
+    tally: Tally,
+    before: IndexSummary | None,
+    after: IndexSummary | None,
+) -> IndexReport:
+    counts, stages = ledger.counts, ledger.seconds_by_stage
+    documents, passages = (after.documents, after.passages) if after else (0, 0)
+    held_documents, held_passages = (before.documents, before.passages) if before else (0, 0)
+    return IndexReport(
+        index=folder,
+        added=counts[ADDED],
+        updated=counts[UPDATED],
+        unchanged=counts[UNCHANGED],
+        removed=counts[REMOVED],
+        documents_added=tally.documents_added,
+        documents_updated=tally.documents_updated,
+        documents_unchanged=documents - tally.documents_added - tally.documents_updated,
+        documents_removed=held_documents + tally.documents_added - documents,
+        passages_added=tally.passages_put,
+        passages_embedded=tally.passages_embedded,
+        passages_unchanged=passages - tally.passages_put,
+        passages_removed=held_passages + tally.passages_put - passages,
+        skipped=tuple(ledger.skipped),
+        failed=tuple(ledger.failed),
+        seconds=time.monotonic() - ledger.started,
+        seconds_by_stage={
+            "walk": stages.get("walk", 0.0),
+            "read": stages.get("read", 0.0),
+            "embed": tally.embedding_seconds,
+            "write": tally.writing_seconds,
+            "derive": stages.get("derive", 0.0),
+        },
+    )
+
+
+def _tell_walked(walked: Walked, ledger: Ledger, names: StoredPaths) -> None:
+    """Note what the walk could not list, and what it passed over."""
+    for problem in walked.problems:
+        ledger.fail(replace(problem, path=shown_path(Path(problem.path), names.seen_from)))
+    for skipped in walked.skipped:
+        ledger.skip(replace(skipped, path=shown_path(Path(skipped.path), names.seen_from)))
+
+
 class _Run:
-    """One run of ``index``: tells what changed, and counts it.
+    """One run of ``index``: reads what changed, writes it, and notes what became of each file.
 
     ``replaced`` is what the index held before a rebuild, ``None`` without one.
     """
@@ -190,140 +276,148 @@ class _Run:
         index: Index,
         replaced: Index | None,
         writer: Writer,
-        fields: RecordFields,
-        show: Callable[[Path], str],
+        *,
+        embedder: Embedder,
+        ledger: Ledger,
+        names: StoredPaths,
     ) -> None:
         self._index = index
         self._replaced = replaced
-        self._held = index if replaced is None else replaced
         self._writer = writer
-        self._fields = fields
-        self._show = show
-        self.failed: list[Problem] = []
-        self.added = self.updated = self.unchanged = self.removed = 0
+        self._embedder = embedder
+        self._ledger = ledger
+        self._names = names
 
-    def update(self, files: Sequence[Path]) -> None:
-        """Bring the index in step with each of ``files``."""
-        sizes = [_size(file) for file in files]
-        self._writer.meter.start(len(files), sum(sizes))
-        for file, size in zip(files, sizes, strict=True):
-            change = self._change_of(file)
-            if change is None:
-                self._writer.meter.done(1, size)
-            else:
-                self._writer.add(change)
-        self._writer.flush()
-
-    def settle_others(
-        self, roots: Sequence[Path], files: Sequence[Path], problems: Sequence[Problem]
-    ) -> None:
-        """Remove what vanished beneath ``roots``; a rebuild keeps all else the index held.
-
-        What lies beneath a problem, such as a folder that cannot be listed, did not vanish.
-        """
-        met = set(files)
-        unreadable = [Path(problem.path) for problem in problems]
-        self.failed += [replace(found, path=self._show(Path(found.path))) for found in problems]
-        for source in self._held.sources():
-            file = absolute_path(source.path, self._index.folder)
-            if file in met:
-                continue
-            if _beneath(file, roots) and not _beneath(file, unreadable):
-                self._index.remove_source(source.path)
-                self.removed += 1
-            elif self._replaced is not None:
-                self._writer.add(Change(source, self._replaced.documents(source.path)))
-        self._writer.flush()
-
-    def _change_of(self, file: Path) -> Change | None:
-        """Read ``file``, ``None`` when the index may stay as it is."""
-        path = stored_path(file, self._index.folder)
-        known = self._held.source(path)
-        fields = self._fields_of(file, known)
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """On Ctrl-C write what was read so far, before it goes on its way."""
         try:
-            source = _observe(file, path, _settings(file, fields), known)
-            if known is not None and self._replaced is None and _same_content(source, known):
-                self._note_unchanged(source, known)
-                return None
-            documents, bad_records = self._load(file, path, fields)
-        except (OSError, LoadError) as error:
-            self.failed.append(Problem(self._show(file), _reason(error)))
-            return self._as_before(known)
-        self.failed += bad_records
-        if bad_records and not documents:  # the whole file is bad
-            return self._as_before(known)
-        self.added += known is None
-        self.updated += known is not None
-        return Change(source, documents)
+            yield
+        except KeyboardInterrupt:
+            self._writer.flush()
+            raise
 
-    def _fields_of(self, file: Path, known: SourceState | None) -> RecordFields:
-        if known is None or not known.settings or self._fields != RecordFields():
-            return self._fields
-        return RecordFields(**json.loads(known.settings))
+    def update(
+        self, walked: Walked, streams: Sequence[Stream], fields: RecordFields, *, fail_fast: bool
+    ) -> bool:
+        """Bring the index in step with what was walked; ``False`` when a failure ended it."""
+        held = {source.path: source for source in self._index.sources()}
+        comparison = compare(walked, held, fields, self._index.folder)
+        _tell_walked(walked, self._ledger, self._names)
+        for path in comparison.unchanged:
+            self._ledger.note(self._names.shown(path), UNCHANGED)
+        named = [replace(stream, name=f"{STREAM_PREFIX}{stream.name}") for stream in streams]
+        piped = [to_read_of(stream, fields, held.get(stream.name)) for stream in named]
+        whole = self._read([*piped, *comparison.to_read], comparison, fail_fast=fail_fast)
+        if whole:
+            self._settle_others(walked, comparison, fields)
+        self._writer.flush()
+        return whole
 
-    def _note_unchanged(self, source: SourceState, known: SourceState) -> None:
-        self.unchanged += 1
-        if source != known:  # spare the next run the hashing
-            self._index.update_source(source)
+    # -- files that are read -----------------------------------------------------------------
 
-    def _load(
-        self, file: Path, path: str, fields: RecordFields
-    ) -> tuple[list[Document], list[Problem]]:
-        """Read the documents of ``file`` and its bad records, as the person sees their place."""
-        documents: list[Document] = []
-        bad_records: list[Problem] = []
-        for found in load(file, path, fields):
-            if isinstance(found, Problem):
-                shown = self._show(file) + found.path.removeprefix(path)
-                bad_records.append(replace(found, path=shown))
-            else:
-                documents.append(found)
-        return documents, bad_records
+    def _read(self, to_read: Sequence[ToRead], comparison: Comparison, *, fail_fast: bool) -> bool:
+        sizes = [item.state.size for item in to_read]
+        self._writer.meter.start(len(to_read) + len(comparison.unchanged), sum(sizes))
+        self._writer.meter.done(len(comparison.unchanged), 0)
+        if not to_read:
+            return not (fail_fast and self._ledger.failed)
+        requests = [
+            Request(item.file, item.state.path, item.fields, item.known_hash) for item in to_read
+        ]
+        embedder = self._embedder
+        with Readers(embedder.tokenizer_json, embedder.max_tokens) as readers:
+            try:
+                for item, reading in zip(to_read, readers.read(requests), strict=True):
+                    if fail_fast and self._ledger.failed:
+                        return False
+                    self._take(item, reading)
+            finally:
+                self._ledger.seconds_by_stage["read"] = readers.waited_seconds
+        return not (fail_fast and self._ledger.failed)
 
-    def _as_before(self, known: SourceState | None) -> Change | None:
-        """Keep, in a rebuild too, what the index had of a file that cannot be read now."""
-        if known is None or self._replaced is None:
-            return None
-        return Change(known, self._replaced.documents(known.path))
+    def _take(self, item: ToRead, reading: Reading) -> None:
+        """Write what was read of a file; what the index had of it stays when that is nothing."""
+        failures, documents, passages = len(self._ledger.failed), 0, 0
+        try:
+            if reading.unchanged:
+                self._note_unchanged(item, reading)
+                return
+            for found in reading.items():
+                if isinstance(found, Problem):
+                    self._fail(item, found)
+                    continue
+                if not documents:
+                    self._writer.begin(item.state)
+                self._writer.put(*found)
+                documents, passages = documents + 1, passages + len(found[1])
+        except LoadError as error:
+            self._fail(item, Problem(item.state.path, error.message))
+            self._give_up(item, documents)
+            return
+        if not documents and len(self._ledger.failed) > failures:  # the whole file is bad
+            self._give_up(item, documents)
+            return
+        if not documents:
+            self._writer.begin(item.state)
+        self._writer.finish(self._read_state(item, reading), whole=item.whole)
+        known = item.known or (self._replaced and self._replaced.source(item.state.path))
+        shown = self._names.shown(item.state.path)
+        status = UPDATED if known else ADDED
+        self._ledger.note(shown, status, documents=documents, passages=passages)
 
+    def _read_state(self, item: ToRead, reading: Reading) -> SourceState:
+        read = reading.state
+        return replace(
+            item.state,
+            content_hash=read.content_hash,
+            size=read.size,
+            modified_ns=read.modified_ns,
+        )
 
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
+    def _note_unchanged(self, item: ToRead, reading: Reading) -> None:
+        self._ledger.note(self._names.shown(item.state.path), UNCHANGED)
+        self._writer.meter.done(1, item.state.size)
+        self._index.update_source(self._read_state(item, reading))  # spare the next run the hashing
 
+    def _fail(self, item: ToRead, problem: Problem) -> None:
+        """Note a failure as the person sees its place."""
+        shown = self._names.shown(item.state.path) + problem.path.removeprefix(item.state.path)
+        self._ledger.fail(replace(problem, path=shown))
 
-def _beneath(file: Path, folders: Sequence[Path]) -> bool:
-    return any(file.is_relative_to(folder) for folder in folders)
+    def _give_up(self, item: ToRead, documents: int) -> None:
+        """Leave a file that cannot be read: keep what was read, and what a rebuild had of it."""
+        if documents:
+            self._writer.abandon()
+            return
+        self._writer.meter.done(1, item.state.size)
+        if self._replaced is not None:
+            known = self._replaced.source(item.state.path)
+            if known is not None:
+                self._copy(known)
 
+    # -- files that are not ------------------------------------------------------------------
 
-def _settings(file: Path, fields: RecordFields) -> str:
-    """How ``file`` is read, as the index remembers it: the names of record fields."""
-    return json.dumps(asdict(fields)) if file.suffix.lower() in RECORD_SUFFIXES else ""
+    def _settle_others(self, walked: Walked, comparison: Comparison, fields: RecordFields) -> None:
+        """Remove what is gone; a rebuild keeps all else that the index held."""
+        gone = set(comparison.gone)
+        if self._replaced is not None:
+            sources = {source.path: source for source in self._replaced.sources()}
+            gone |= set(compare(walked, sources, fields, self._index.folder).gone)
+            met = {item.state.path for item in comparison.to_read} | set(comparison.unchanged)
+            for path, source in sources.items():
+                if path not in gone and path not in met:
+                    self._copy(source)
+        self._writer.flush()
+        for path in sorted(gone):
+            self._index.remove_source(path)
+            self._ledger.note(self._names.shown(path), REMOVED)
 
-
-def _observe(file: Path, path: str, settings: str, known: SourceState | None) -> SourceState:
-    """Look at ``file`` as it is now; its bytes are read only when size or time changed.
-
-    A negative time stamp is that of a file so fresh that the next run has to read its bytes.
-    Raises ``OSError``.
-    """
-    status = file.stat()
-    settled = time.time_ns() - status.st_mtime_ns > RACY_NANOSECONDS
-    if known and (known.size, known.modified_ns) == (status.st_size, status.st_mtime_ns):
-        digest = known.content_hash
-    else:
-        digest = content_hash(file)
-    modified = status.st_mtime_ns if settled else -status.st_mtime_ns
-    return SourceState(path, digest, status.st_size, modified, settings)
-
-
-def _same_content(source: SourceState, known: SourceState) -> bool:
-    return (source.content_hash, source.settings) == (known.content_hash, known.settings)
-
-
-def _reason(error: OSError | LoadError) -> str:
-    if isinstance(error, LoadError):
-        return error.message
-    return f"cannot be read: {error.strerror or error}"
+    def _copy(self, source: SourceState) -> None:
+        """Embed anew, in a rebuild, what the index held of a source, from its stored text."""
+        if self._replaced is None or self._index.source(source.path) == source:
+            return
+        self._writer.begin(replace(source, content_hash=INCOMPLETE))
+        for document in self._replaced.documents(source.path):
+            self._writer.put(document, self._embedder.split(document))
+        self._writer.finish(source)

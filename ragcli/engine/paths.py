@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ragcli.records import ScoredPassage, StoredPassage
 
-
 STREAM_PREFIX = "stdin:"
 """Begins the path of what came through a pipe; no folder that is walked holds it."""
 

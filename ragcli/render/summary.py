@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class Failure(Protocol):
 
 
 class Report(Protocol):
-    """What a run of ``index`` did: counts of files and of passages, wall time in seconds."""
+    """What a run of ``index`` did: counts of files, documents and passages, times in seconds."""
 
     @property
     def index(self) -> Path: ...  # noqa: D102
@@ -36,18 +36,71 @@ class Report(Protocol):
     @property
     def removed(self) -> int: ...  # noqa: D102
     @property
+    def documents_added(self) -> int: ...  # noqa: D102
+    @property
+    def documents_updated(self) -> int: ...  # noqa: D102
+    @property
+    def documents_unchanged(self) -> int: ...  # noqa: D102
+    @property
+    def documents_removed(self) -> int: ...  # noqa: D102
+    @property
     def passages_added(self) -> int: ...  # noqa: D102
     @property
+    def passages_embedded(self) -> int: ...  # noqa: D102
+    @property
+    def passages_unchanged(self) -> int: ...  # noqa: D102
+    @property
     def passages_removed(self) -> int: ...  # noqa: D102
+    @property
+    def skipped(self) -> Sequence[Failure]: ...  # noqa: D102
     @property
     def failed(self) -> Sequence[Failure]: ...  # noqa: D102
     @property
     def seconds(self) -> float: ...  # noqa: D102
+    @property
+    def seconds_by_stage(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def dry_run(self) -> bool: ...  # noqa: D102
+
+
+class Outcome(Protocol):
+    """What became of one file in a run of ``index``."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def documents(self) -> int: ...  # noqa: D102
+    @property
+    def passages(self) -> int: ...  # noqa: D102
 
 
 def failure_line(failure: Failure) -> str:
     """Return one line that names the input that could not be used and why."""
     return f"{printable(failure.path)}: {printable(failure.reason)}"
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Return one line that says what became, or would become, of a file."""
+    reason = f"  ({printable(outcome.reason)})" if outcome.reason else ""
+    return f"{outcome.status:<9}  {printable(outcome.path)}{reason}"
+
+
+def outcome_json(outcome: Outcome, time: str) -> str:
+    """Return what became of a file at ``time`` (ISO 8601) as one JSON object."""
+    return json_line(
+        {
+            "time": time,
+            "path": outcome.path,
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "documents": outcome.documents,
+            "passages": outcome.passages,
+        }
+    )
 
 
 def report_line(report: Report) -> str:
@@ -57,27 +110,49 @@ def report_line(report: Report) -> str:
         (report.updated, "updated"),
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),
+        (len(report.skipped), "skipped"),
         (len(report.failed), "failed"),
     )
     told = ", ".join(f"{count} {word}" for count, word in counts if count) or "nothing to do"
-    passages = f"{report.passages_added} passages embedded"
+    if report.dry_run:
+        return f"{told}; nothing was written (--dry-run)"
+    passages = f"{report.passages_embedded} passages embedded"
     return f"{told}; {passages} in {report.seconds:.1f} s → {printable(str(report.index))}"
 
 
 def report_json(report: Report) -> str:
-    """Return the summary of a run of ``index`` as one JSON object."""
-    failed = [{"path": failure.path, "reason": failure.reason} for failure in report.failed]
+    """Return the summary of a run of ``index`` as one JSON object.
+
+    ``added``, ``updated``, ``unchanged`` and ``removed`` count files. ``encoder_share`` is the
+    share of the time from the first file to read to the last commit that the encoder was busy.
+    """
+    stages = report.seconds_by_stage
+    busy = sum(stages.get(stage, 0.0) for stage in ("read", "embed", "write"))
     return json_line(
         {
             "index": str(report.index),
+            "dry_run": report.dry_run,
             "added": report.added,
             "updated": report.updated,
             "unchanged": report.unchanged,
             "removed": report.removed,
-            "passages_added": report.passages_added,
-            "passages_removed": report.passages_removed,
-            "failed": failed,
+            "documents": {
+                "added": report.documents_added,
+                "updated": report.documents_updated,
+                "unchanged": report.documents_unchanged,
+                "removed": report.documents_removed,
+            },
+            "passages": {
+                "added": report.passages_added,
+                "embedded": report.passages_embedded,
+                "unchanged": report.passages_unchanged,
+                "removed": report.passages_removed,
+            },
+            "skipped": [{"path": each.path, "reason": each.reason} for each in report.skipped],
+            "failed": [{"path": each.path, "reason": each.reason} for each in report.failed],
             "seconds": round(report.seconds, 3),
+            "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in stages.items()},
+            "encoder_share": round(stages.get("embed", 0.0) / busy, 3) if busy else None,
         }
     )
 

@@ -12,6 +12,7 @@ from ragcli.store.locate import (
     holds_index,
     locate_index,
     stored_path,
+    stored_paths,
 )
 from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, IndexSummary, SourceState
 from ragcli.store.moving import export_catalogue, import_catalogue
@@ -50,5 +51,6 @@ __all__ = [
     "mend_catalogue",
     "stem_counts",
     "stored_path",
+    "stored_paths",
     "text_hash",
 ]

@@ -429,7 +429,8 @@ class Index:
         _check_unique(document.document_id for document, _, _ in documents)
         with self._changing():
             source_key = self.begin_source(source)
-            removed = sum(self.put_document(source_key, source, each) for each in documents)
+            put = [self.put_document(source_key, source, each) for each in documents]
+            removed = sum(filter(None, put))
             return removed + self.finish_source(source_key, source)
 
     def begin_source(self, source: SourceState) -> int:
@@ -450,22 +451,24 @@ class Index:
             self._catalogue.meet(held[0])
             return True
 
-    def put_document(self, source_key: int, source: SourceState, embedded: EmbeddedDocument) -> int:
+    def put_document(
+        self, source_key: int, source: SourceState, embedded: EmbeddedDocument
+    ) -> int | None:
         """Put a document of the source begun last in place of the one with its id, if any.
 
-        Returns the number of passages removed. Raises ``ValueError`` when vectors, passages and
-        document do not fit together.
+        Returns the number of passages removed, ``None`` when there was no such document. Raises
+        ``ValueError`` when vectors, passages and document do not fit together.
         """
         document, passages, vectors = embedded
         _check_embedded(source, embedded, self.fingerprint.dimension)
         with self._changing():
             held = self._catalogue.find_document(source_key, document.document_id)
-            removed = 0 if held is None else self._catalogue.remove_document(held[0])
+            removed = None if held is None else self._catalogue.remove_document(held[0])
             document_key = self._catalogue.add_document(source_key, document)
             self._catalogue.meet(document_key)
             for passage, vector in zip(passages, vectors.astype("<f4"), strict=True):
                 self._catalogue.add_passage(document_key, document.title, passage, vector.tobytes())
-            self._vectors.changed(removed + len(passages))
+            self._vectors.changed((removed or 0) + len(passages))
         return removed
 
     def finish_source(self, source_key: int, source: SourceState, *, whole: bool = True) -> int:

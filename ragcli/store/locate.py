@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ragcli.errors import IndexMissingError
@@ -36,9 +37,19 @@ def stored_path(file: Path, folder: Path) -> str:
     Relative to the folder that holds ``folder`` when the file lies beneath it, so that both can be
     moved together, else absolute; always with forward slashes.
     """
-    absolute = Path(os.path.abspath(file))
-    base = Path(os.path.abspath(folder)).parent
-    return (absolute.relative_to(base) if absolute.is_relative_to(base) else absolute).as_posix()
+    return stored_paths(folder)(os.path.abspath(file))
+
+
+def stored_paths(folder: Path) -> Callable[[str], str]:
+    """``stored_path`` for the index in ``folder``, of many normalised absolute paths."""
+    base = os.path.dirname(os.path.abspath(folder))  # noqa: PTH120
+    beneath = base if base.endswith(os.sep) else base + os.sep
+
+    def stored(path: str) -> str:
+        short = path[len(beneath) :] if path.startswith(beneath) else path
+        return short.replace("\\", "/") if os.sep == "\\" else short
+
+    return stored
 
 
 def absolute_path(stored: str, folder: Path) -> Path:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,16 +239,3 @@ def test_the_index_to_write_is_the_nearest_above_else_a_new_one_here(corpus: Pat
     assert folder_to_write(corpus / "x", deep) == corpus / "x"
     _update(corpus)
     assert folder_to_write(None, deep) == corpus / ".ragcli"
-
-
-def test_an_index_of_an_older_version_is_brought_up_to_date_without_embedding(corpus: Path) -> None:
-    _update(corpus)
-    catalogue = sqlite3.connect(corpus / ".ragcli" / "catalogue.sqlite")
-    catalogue.executescript(
-        "DROP TABLE words; DROP INDEX documents_described; DROP TABLE preferences;"
-        "DROP TABLE document_words; PRAGMA user_version = 1;"
-    )
-    catalogue.close()
-    assert _counts(_update(corpus)) == (0, 0, 3, 0)
-    with Index.open(corpus / ".ragcli") as index:
-        assert index.search_words("a OR the OR is", 9)
