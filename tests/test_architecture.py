@@ -286,6 +286,8 @@ def indexed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["--help"],
         ["--version"],
         ["index", "--help"],
+        ["index", "."],
+        ["index", ".", "--dry-run"],
         ["search", "--help"],
         ["ask", "--help"],
         ["explain", "--help"],
