@@ -71,7 +71,7 @@ def test_help_goes_to_stdout(run: Run, arguments: list[str]) -> None:
         (["serch"], "No such command 'serch'. Did you mean 'search'?", 'try "ragcli --help"'),
         (["search", "--nope"], "No such option: --nope", 'try "ragcli search --help"'),
         (["search", "q", "-k", "0"], "Invalid value for '-k'", 'try "ragcli search --help"'),
-        (["index"], "Missing argument", 'try "ragcli index --help"'),
+        (["index"], "nothing to index is named", '"ragcli index ."'),
         (["search"], "search takes a QUERY or --queries FILE", 'try "ragcli search --help"'),
         (["search", "q", "--queries", "f"], "search takes a QUERY or", "ragcli search --help"),
         (["search", " "], "the query is empty", 'try "ragcli search --help"'),

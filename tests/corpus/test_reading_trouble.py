@@ -290,6 +290,11 @@ with Readers(tokenizer_json, 40, workers=2, loader=unruly_loaders.load) as reade
 """
 
 
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to whatever it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def program(tokenizer_json: str, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts a program that reads files with these texts and prints what they hold."""
@@ -305,6 +310,7 @@ def program(tokenizer_json: str, tmp_path: Path) -> Callable[..., subprocess.Pop
             text=True,
             start_new_session=True,
             env={**os.environ, "TMPDIR": tempfile.gettempdir()},
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509
         )
         # From a pipe: a program that nobody could start or import again.
         assert process.stdin is not None

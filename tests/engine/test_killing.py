@@ -41,8 +41,18 @@ def _start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ragcli", "index", "docs", "--quiet", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, cwd=folder, stderr=subprocess.PIPE, env=environment, start_new_session=True
+        command,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509
     )
+
+
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to whatever it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _held(index_folder: Path) -> dict[str, list[str]]:

@@ -31,7 +31,7 @@ def test_it_is_kept_through_a_rebuild_and_can_be_forgotten(index: Index) -> None
     _keep(index, TUNED)
     assert _now(index) == TUNED
     with Index.create_or_open(index.folder, index.fingerprint, rebuild=True) as writer:
-        writer.commit()
+        writer.adopt()
     assert _now(index) == TUNED
     _keep(index, None)
     assert _now(index) == UNTUNED
@@ -41,7 +41,7 @@ def test_it_does_not_hold_for_another_encoder(index: Index) -> None:
     _keep(index, TUNED)
     other = replace(index.fingerprint, encoder_revision="2")
     with Index.create_or_open(index.folder, other, rebuild=True) as writer:
-        writer.commit()
+        writer.adopt()
     assert _now(index) == UNTUNED
 
 
