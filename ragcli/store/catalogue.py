@@ -6,7 +6,7 @@ import json
 import sqlite3
 import uuid
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,10 @@ from ragcli.store.contents import Contents
 from ragcli.store.manifest import IndexFingerprint, SourceState
 from ragcli.store.rows import (
     DOCUMENT_COLUMNS,
+    DOCUMENT_VALUE_COLUMNS,
     SOURCE_COLUMNS,
     document_from,
+    document_values,
     from_sql,
     passage_from,
     source_from,
@@ -293,20 +295,9 @@ class Catalogue:
     def add_document(self, source_key: int, document: Document) -> int:
         """Add a document to a source; its key."""
         cursor = self._connection.execute(
-            "INSERT INTO documents (source_id, document_id, title, text, content_hash, first_line,"
-            " is_record, headings, page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                source_key,
-                to_sql(document.document_id),
-                to_sql(document.title),
-                to_sql(document.text),
-                document.content_hash,
-                document.first_line,
-                document.is_record,
-                json.dumps([asdict(heading) for heading in document.headings]),
-                json.dumps(document.page_starts),
-                json.dumps(dict(document.metadata)),
-            ),
+            f"INSERT INTO documents (source_id, {DOCUMENT_VALUE_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (source_key, *document_values(document)),
         )
         document_key = _last_key(cursor)
         add_document_words(self._connection, document_key)

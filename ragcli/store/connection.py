@@ -11,7 +11,9 @@ from ragcli.errors import IndexMismatchError, RagcliError
 from ragcli.store.schema import check_schema, migrate
 
 _BUSY_SECONDS = 10.0
-_PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
+PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
+_NO_TEXT = "Could not decode"
+_OF_THE_CONTENT = (_NO_TEXT, "no such", "SQL logic", "vtable", "malformed")
 _SQLITE_ERROR = 1  # SQLite's code for "SQL error": ours, not the disk's
 
 
@@ -26,6 +28,8 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", None) == _SQLITE_ERROR:
             raise
+        if str(error).startswith(_NO_TEXT):
+            raise _damaged(path, error) from error
         raise RagcliError(
             f"cannot use the index in {path.parent}: {error}",
             "check the permissions and the free space of that folder",
@@ -33,10 +37,22 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:
             raise
-        raise IndexMismatchError(
-            f"{path} is damaged or no index: {error}",
-            f'remove {path.parent} and run "ragcli index PATH" again',
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: sqlite3.Error) -> IndexMismatchError:
+    return IndexMismatchError(
+        f"{path} is damaged or no index: {error}",
+        'run "ragcli doctor --repair" to save what can be read',
+    )
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether SQLite complains of what is in the file, not of the disk or another process."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)  # since Python 3.11
+    return code == _SQLITE_ERROR or (code is None and str(error).startswith(_OF_THE_CONTENT))
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
@@ -58,7 +74,7 @@ def connect_for_writing(path: Path) -> sqlite3.Connection:
     """A connection to the newest schema, which is made when there is none."""
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         check_schema(connection)  # before anything is written to a file that is not ours
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

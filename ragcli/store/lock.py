@@ -36,7 +36,7 @@ class WriteLock:
             self._lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             raise IndexBusyError(
-                f"index {self._folder} is being written by {self._describe_holder()}",
+                f"index {self._folder} is being written by {self.describe_holder()}",
                 "wait until it has finished (--wait does that), or stop it",
             ) from None
         self._write_holder()
@@ -48,6 +48,15 @@ class WriteLock:
                 self._holder.unlink()
             self._lock.release()
 
+    def is_free(self) -> bool:
+        """Whether no process holds the lock now; raises ``OSError`` where that cannot be tried."""
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self._lock.release()
+        return True
+
     def _write_holder(self) -> None:
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         partial = self._holder.with_suffix(".tmp")
@@ -56,7 +65,8 @@ class WriteLock:
             partial.write_text(json.dumps({"pid": os.getpid(), "started": started}))
             partial.replace(self._holder)
 
-    def _describe_holder(self) -> str:
+    def describe_holder(self) -> str:
+        """Who wrote down that it holds the lock, in words."""
         try:
             holder = json.loads(self._holder.read_text())
             return f"process {holder['pid']} since {holder['started']}"

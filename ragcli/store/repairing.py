@@ -2,267 +2,297 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ragcli.errors import IndexMismatchError
 from ragcli.records import Document, Passage
-from ragcli.store.catalogue import Catalogue
-from ragcli.store.checking import DAMAGED, check_catalogue, damaged_sources, is_unit
-from ragcli.store.connection import connect_for_reading, connect_for_writing
+from ragcli.store.catalogue import Catalogue, Manifest
+from ragcli.store.checking import (
+    BEYOND_REPAIR,
+    complaints_about,
+    document_keys,
+    flawed_kept_vectors,
+    flawed_sources,
+    readable_manifest,
+)
+from ragcli.store.connection import (
+    connect_for_reading,
+    connect_for_writing,
+    explained,
+    is_damage,
+)
 from ragcli.store.locate import CATALOGUE_NAME
-from ragcli.store.manifest import INCOMPLETE, IndexFingerprint
+from ragcli.store.manifest import INCOMPLETE
 from ragcli.store.rows import (
-    DOCUMENT_COLUMNS,
+    DOCUMENT_VALUE_COLUMNS,
     SOURCE_COLUMNS,
-    document_from,
-    from_sql,
-    source_from,
+    document_values,
+    text_hash,
     to_sql,
 )
+from ragcli.store.salvaging import salvage
+from ragcli.store.soundness import (
+    BARE_MARK,
+    Examined,
+    examined_document,
+    is_unit,
+    lenient_text,
+    source_from_row,
+)
+from ragcli.store.vectors.file import VectorFile
+from ragcli.store.vectors_checking import look_at_vectors
 from ragcli.store.words import index_words_anew
+from ragcli.store.words_checking import words_flaw
 
-SALVAGED_NAME = "salvaged.sqlite"
-DAMAGED_NAME = "damaged.sqlite"
-_COMPANIONS = ("", "-wal", "-shm")
-_TABLES = ("sources", "documents", "passages", "vectors")
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Splitter = Callable[[Document], Sequence[Passage]]
+    PassageEncoder = Callable[[Sequence[tuple[Document, Passage]]], NDArray[np.float32]]
+
+BATCH_PASSAGES = 256
+"""Passages embedded and committed together: what a kill can lose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What was done, in words, and the sources whose passages have to be embedded anew."""
+    """What was done, in words, and keys of the documents that have to be embedded anew."""
 
     done: tuple[str, ...]
-    bare_sources: tuple[str, ...]
+    bare: tuple[int, ...]
 
 
 def mend_catalogue(folder: Path) -> Mended:
     """Mend the catalogue of ``folder``; for the holder of the write lock.
 
-    One that cannot be read throughout is copied as far as it can be read, and kept under
-    ``DAMAGED_NAME``. A source with a passage that is not as it was stored loses its passages and
-    is marked as incomplete, so that the next run reads its file again. Raises
+    One that cannot be read throughout is copied as far as it can be read, and kept beside the
+    copy. A document that is not as it was stored keeps its text; it loses its passages unless
+    they are whole, and its source is marked as incomplete, so that the next run reads its file
+    again. What is sound is left as it is. Brings an older schema to the newest. Raises
     ``IndexMismatchError`` when not even what made the index can be read.
     """
     path = folder / CATALOGUE_NAME
-    done = []
-    if not _is_readable(path):
-        kept, lost = _salvage(folder)
-        done.append(f"copied {kept} documents of a damaged catalogue, {lost} could not be read")
-    with closing(connect_for_writing(path)) as connection, closing(Catalogue(connection)) as mended:
-        with mended.changing():
-            orphans = _remove_orphans(connection)
-            manifest = mended.manifest()
-            damaged = damaged_sources(connection, manifest.fingerprint) if manifest else []
-            for source in damaged:
-                _strip(connection, source)
-            index_words_anew(connection)
-            bare = _bare_sources(connection)
-            mended.touch()
-        mended.commit()
-    if orphans:
-        done.append(f"removed {orphans} rows that belonged to nothing")
-    done.append("indexed the words anew")
-    return Mended(tuple(done), tuple(bare))
+    done: tuple[str, ...] = ()
+    with explained(path):
+        if not _is_whole(path):
+            done = (salvage(folder),)
+        try:
+            mended = _mend_in_place(folder)
+        except sqlite3.DatabaseError as error:
+            if done or not is_damage(error):
+                raise
+            # What SQLite itself cannot delete or write to, such as an inverted index in ruins.
+            done = (salvage(folder),)
+            mended = _mend_in_place(folder)
+    return Mended(done + mended.done, mended.bare)
 
 
-def _is_readable(path: Path) -> bool:
+def embed_bare(folder: Path, keys: Sequence[int], split: Splitter, encode: PassageEncoder) -> int:
+    """Cut and embed documents anew from their stored texts; how many passages were encoded.
+
+    For the holder of the write lock, with what ``mend_catalogue`` found. Passages whose vectors
+    were sound keep them. Each batch is committed: a kill loses no more than one.
+    """
+    path, encoded = folder / CATALOGUE_NAME, 0
+    with explained(path), closing(connect_for_writing(path)) as connection:
+        filler = _Filler(connection, split, encode)
+        for key in keys:
+            encoded += filler.fill(key)
+    return encoded
+
+
+def discard_vectors(folder: Path) -> None:
+    """Remove ``vectors.faiss``; the next one to close the index as its writer derives it anew."""
+    VectorFile(folder).discard()
+
+
+def _is_whole(path: Path) -> bool:
     try:
         with closing(connect_for_reading(path)) as connection:
-            if check_catalogue(connection).state == DAMAGED:
-                # A row without its parent is mended in place.
-                (complaint,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-                return bool(complaint == "ok")
-    except (sqlite3.Error, IndexMismatchError):
+            return not complaints_about(connection)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
         return False
-    return True
 
 
-def _remove_orphans(connection: sqlite3.Connection) -> int:
-    removed = 0
-    for table, parent, key in (
-        ("documents", "sources", "source_id"),
-        ("passages", "documents", "document_key"),
-        ("vectors", "passages", "passage_id"),
-    ):
-        removed += connection.execute(
-            f"DELETE FROM {table} WHERE {key} NOT IN (SELECT {key} FROM {parent})"
-        ).rowcount
-    return removed
+# -- a catalogue that can be read throughout -------------------------------------------------
 
 
-def _strip(connection: sqlite3.Connection, source: str) -> None:
-    """Remove a source's passages; its documents stay, its file is to be read again."""
-    connection.execute(
-        "DELETE FROM passages WHERE document_key IN (SELECT document_key FROM documents"
-        " JOIN sources USING (source_id) WHERE sources.path = ?)",
-        (to_sql(source),),
-    )
-    connection.execute(
-        "UPDATE sources SET content_hash = ? WHERE path = ?", (INCOMPLETE, to_sql(source))
-    )
+def _mend_in_place(folder: Path) -> Mended:
+    connection = connect_for_writing(folder / CATALOGUE_NAME)
+    connection.text_factory = lenient_text
+    with closing(Catalogue(connection)) as catalogue:
+        manifest = readable_manifest(connection)
+        if manifest is None:
+            raise IndexMismatchError(
+                f"the index in {folder} does not say what made it, and cannot be used without",
+                BEYOND_REPAIR,
+            )
+        mender = _Mender(folder, connection, manifest)
+        with catalogue.changing():
+            mended = mender.mend()
+            if mended.done:
+                catalogue.touch()
+        if mended.done:
+            catalogue.commit()
+    return mended
 
 
-def _bare_sources(connection: sqlite3.Connection) -> list[str]:
-    """Incomplete sources that have a document with words and without a passage."""
-    rows = connection.execute(
-        "SELECT DISTINCT sources.path, documents.text FROM documents JOIN sources USING (source_id)"
-        " WHERE sources.content_hash = ? AND document_key NOT IN"
-        " (SELECT document_key FROM passages)",
-        (INCOMPLETE,),
-    )
-    return sorted({from_sql(path) for path, text in rows if from_sql(text).strip()})
+class _Mender:
+    """Puts right, inside one transaction, what one catalogue holds."""
 
+    def __init__(self, folder: Path, connection: sqlite3.Connection, manifest: Manifest) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._manifest = manifest
+        self._dimension = manifest.fingerprint.dimension
 
-# -- a catalogue that cannot be read throughout ----------------------------------------------
+    def mend(self) -> Mended:
+        done = []
+        orphans = self._remove_orphans()
+        if orphans:
+            done.append(f"removed {orphans} rows that belonged to nothing")
+        sources = self._mend_sources()
+        if sources:
+            done.append(f"marked {sources} files to be read again")
+        kept = self._drop_kept_vectors()
+        if kept:
+            done.append(f"dropped {kept} damaged vectors of a file in work")
+        documents, bare = self._mend_documents()
+        if documents:
+            done.append(f"put {documents} documents right")
+        if orphans or documents or words_flaw(self._connection):
+            index_words_anew(self._connection)
+            done.append("indexed the words anew")
+        return Mended(tuple(done), tuple(bare))
 
+    def _remove_orphans(self) -> int:
+        removed = 0
+        for table, parent, key in (
+            ("documents", "sources", "source_id"),
+            ("passages", "documents", "document_key"),
+            ("vectors", "passages", "passage_id"),
+        ):
+            removed += self._connection.execute(
+                f"DELETE FROM {table} WHERE {key} NOT IN (SELECT {key} FROM {parent})"
+            ).rowcount
+        return removed
 
-def _salvage(folder: Path) -> tuple[int, int]:
-    """Copy what can be read and let the copy take the place; documents kept and lost."""
-    salvaged = folder / SALVAGED_NAME
-    _unlink(salvaged)
-    with (
-        closing(_connect_to_ruin(folder / CATALOGUE_NAME)) as ruin,
-        closing(Catalogue.for_writing(salvaged)) as copy,
-    ):
-        fingerprint = _begin(ruin, copy)
-        kept, lost = _copy_sources(ruin, copy, fingerprint)
-        copy.commit()
-    _unlink(folder / DAMAGED_NAME)
-    for companion in _COMPANIONS:
-        with suppress(FileNotFoundError):
-            (folder / f"{CATALOGUE_NAME}{companion}").rename(folder / f"{DAMAGED_NAME}{companion}")
-    salvaged.rename(folder / CATALOGUE_NAME)
-    _unlink(salvaged)
-    return kept, lost
+    def _mend_sources(self) -> int:
+        keys = flawed_sources(self._connection)
+        for key in keys:
+            row = self._connection.execute(
+                f"SELECT {SOURCE_COLUMNS} FROM sources WHERE source_id = ?", (key,)
+            ).fetchone()
+            source, _ = source_from_row(row)
+            path = source.path or f"file {key}"
+            self._connection.execute(
+                "UPDATE sources SET path = ?, content_hash = ?, size = ?, modified_ns = ?,"
+                " settings = ? WHERE source_id = ?",
+                (
+                    to_sql(path),
+                    INCOMPLETE,
+                    source.size,
+                    source.modified_ns,
+                    to_sql(source.settings),
+                    key,
+                ),
+            )
+        return len(keys)
 
-
-def _unlink(path: Path) -> None:
-    for companion in _COMPANIONS:
-        path.with_name(f"{path.name}{companion}").unlink(missing_ok=True)
-
-
-def _connect_to_ruin(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def _begin(ruin: sqlite3.Connection, copy: Catalogue) -> IndexFingerprint:
-    try:
-        (made_by,) = ruin.execute("SELECT fingerprint FROM manifest").fetchone()
-        fingerprint = IndexFingerprint.from_json(made_by)
-    except (sqlite3.Error, TypeError, ValueError) as error:
-        raise IndexMismatchError(
-            f"the catalogue is damaged beyond repair: {error}",
-            'move the index folder away and run "ragcli index PATH" anew',
-        ) from error
-    with suppress(sqlite3.Error, TypeError):
-        for name, value in ruin.execute("SELECT name, value FROM preferences").fetchall():
-            copy.prefer(name, value)
-    copy.start(fingerprint, above=_last_key(ruin, "passages", "passage_id"))
-    return fingerprint
-
-
-def _copy_sources(
-    ruin: sqlite3.Connection, copy: Catalogue, fingerprint: IndexFingerprint
-) -> tuple[int, int]:
-    kept = lost = 0
-    passages = _passages_by_document(ruin, fingerprint.dimension)
-    documents = _documents_by_source(ruin)
-    for source_id in _keys(ruin, "sources", "source_id"):
-        row = _row(ruin, f"SELECT {SOURCE_COLUMNS} FROM sources WHERE source_id = ?", source_id)
-        if row is None:
-            lost += len(documents.pop(source_id, ()))
-            continue
-        source, whole = source_from(row), True
-        key = copy.begin_source(replace(source, content_hash=INCOMPLETE))
-        for document_key in documents.get(source_id, ()):
-            document = _document(ruin, document_key)
-            if document is None:
-                whole, lost = False, lost + 1
-                continue
-            kept += 1
-            own = passages.get(document_key, [])
-            complete = "".join(passage.text for passage, _ in own) == document.text
-            whole &= complete or not document.text.strip()
-            copied = copy.add_document(key, document)
-            for passage, vector in own if complete else ():
-                copy.add_passage(copied, document.title, passage, vector)
-        if whole:
-            copy.update_source(source)
-    return kept, lost
-
-
-def _documents_by_source(ruin: sqlite3.Connection) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for key in _keys(ruin, "documents", "document_key"):
-        row = _row(ruin, "SELECT source_id FROM documents WHERE document_key = ?", key)
-        if row is not None:
-            found.setdefault(row[0], []).append(key)
-    return found
-
-
-def _document(ruin: sqlite3.Connection, document_key: int) -> Document | None:
-    row = _row(
-        ruin,
-        f"SELECT {DOCUMENT_COLUMNS} FROM documents JOIN sources USING (source_id)"
-        " WHERE document_key = ?",
-        document_key,
-    )
-    try:
-        return None if row is None else document_from(row)
-    except (ValueError, TypeError, json.JSONDecodeError):
-        return None
-
-
-def _passages_by_document(
-    ruin: sqlite3.Connection, dimension: int
-) -> dict[int, list[tuple[Passage, bytes]]]:
-    """What can be read of the passages that have a vector, in the order of their documents."""
-    found: dict[int, list[tuple[Passage, bytes]]] = {}
-    for key in _keys(ruin, "passages", "passage_id"):
-        row = _row(
-            ruin,
-            'SELECT document_key, start, "end", text, heading, line, page, vector'
-            " FROM passages JOIN vectors USING (passage_id) WHERE passage_id = ?",
-            key,
+    def _drop_kept_vectors(self) -> int:
+        flawed = flawed_kept_vectors(self._connection, self._dimension)
+        self._connection.executemany(
+            "DELETE FROM kept_vectors WHERE text_hash IS ?", [(one,) for one in flawed]
         )
-        if row is None or not is_unit(row[-1], dimension):
-            continue
-        document_key, start, end, text, heading, line, page, vector = row
-        passage = Passage(start, end, from_sql(text), from_sql(heading), line, page)
-        found.setdefault(document_key, []).append((passage, vector))
-    return found
+        return len(flawed)
+
+    def _mend_documents(self) -> tuple[int, list[int]]:
+        """Number of documents put right, and keys of those that have to be embedded anew."""
+        seen = look_at_vectors(self._folder, self._connection, self._manifest)
+        flawed, bare = 0, []
+        for key in document_keys(self._connection):
+            found = examined_document(self._connection, key, self._dimension, seen.differing)
+            if found.is_flawed:
+                flawed += 1
+                self._put_right(key, found)
+            if found.is_bare:
+                bare.append(key)
+        return flawed, bare
+
+    def _put_right(self, key: int, found: Examined) -> None:
+        assignments = " = ?, ".join(DOCUMENT_VALUE_COLUMNS.split(", ")) + " = ?"
+        self._connection.execute(
+            f"UPDATE documents SET {assignments} WHERE document_key = ?",
+            (*document_values(found.document), key),
+        )
+        if not found.passages:
+            self._connection.execute("DELETE FROM passages WHERE document_key = ?", (key,))
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO kept_vectors VALUES (?, ?)", found.kept.items()
+        )
+        self._connection.execute(
+            "UPDATE sources SET content_hash = ? WHERE source_id ="
+            " (SELECT source_id FROM documents WHERE document_key = ?)",
+            (INCOMPLETE, key),
+        )
 
 
-def _keys(ruin: sqlite3.Connection, table: str, key: str) -> Iterator[int]:
-    """Every key that there may be; a table's own walk would end at the first hole."""
-    return iter(range(1, _last_key(ruin, table, key) + 1))
+# -- documents without their passages --------------------------------------------------------
 
 
-def _last_key(ruin: sqlite3.Connection, table: str, key: str) -> int:
-    for query in (
-        f"SELECT max({key}) FROM {table}",
-        f"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1",
-        f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'",
-    ):
-        with suppress(sqlite3.Error):
-            row = ruin.execute(query).fetchone()
-            if row and row[0]:
-                return int(row[0])
-    return 0
+class _Filler:
+    """Gives documents their passages back."""
 
+    def __init__(
+        self, connection: sqlite3.Connection, split: Splitter, encode: PassageEncoder
+    ) -> None:
+        self._connection = connection
+        self._catalogue = Catalogue(connection)
+        self._split = split
+        self._encode = encode
+        manifest = self._catalogue.manifest()
+        self._dimension = 0 if manifest is None else manifest.fingerprint.dimension
 
-def _row(ruin: sqlite3.Connection, query: str, key: int) -> tuple[Any, ...] | None:
-    """The row, ``None`` when there is none or it cannot be read."""
-    try:
-        found: tuple[Any, ...] | None = ruin.execute(query, (key,)).fetchone()
-    except sqlite3.Error:
-        return None
-    return found
+    def fill(self, key: int) -> int:
+        """Put the passages of a document in place; the number of those that were encoded."""
+        document = self._catalogue.contents.document(key)
+        passages = self._split(document)
+        texts = [text_hash(document.title, p.heading, p.text) for p in passages]
+        missing = {
+            of_text: (document, passage)
+            for of_text, passage in zip(texts, passages, strict=True)
+            if not is_unit(self._catalogue.vector_of_text(of_text), self._dimension)
+        }
+        self._keep_encoded(missing)
+        with self._catalogue.changing():
+            for of_text, passage in zip(texts, passages, strict=True):
+                vector = self._catalogue.vector_of_text(of_text) or b""
+                self._catalogue.add_passage(key, document.title, passage, vector)
+            self._connection.executemany(
+                "DELETE FROM kept_vectors WHERE text_hash = ?", [(of_text,) for of_text in texts]
+            )
+            self._connection.execute(
+                "UPDATE documents SET content_hash = ? WHERE document_key = ?",
+                (document.content_hash.removeprefix(BARE_MARK), key),
+            )
+        self._catalogue.commit()
+        return len(missing)
+
+    def _keep_encoded(self, missing: dict[bytes, tuple[Document, Passage]]) -> None:
+        """Encode passages batch by batch, and keep the vectors until their document is whole."""
+        waiting = list(missing)
+        for start in range(0, len(waiting), BATCH_PASSAGES):
+            batch = waiting[start : start + BATCH_PASSAGES]
+            vectors = self._encode([missing[of_text] for of_text in batch]).astype("<f4")
+            with self._catalogue.changing():
+                for of_text, vector in zip(batch, vectors, strict=True):
+                    self._catalogue.keep_vector(of_text, vector.tobytes())
+            self._catalogue.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 from ragcli.records import Document, Heading, Passage, StoredPassage
@@ -58,6 +59,26 @@ def source_from(row: tuple[Any, ...]) -> SourceState:
     """The source of a row of ``SOURCE_COLUMNS``."""
     path, content_hash, size, modified_ns, settings = row
     return SourceState(from_sql(path), content_hash, size, modified_ns, from_sql(settings))
+
+
+DOCUMENT_VALUE_COLUMNS = (
+    "document_id, title, text, content_hash, first_line, is_record, headings, page_starts, metadata"
+)
+
+
+def document_values(document: Document) -> tuple[str | bytes | int | None, ...]:
+    """Values of ``DOCUMENT_VALUE_COLUMNS``."""
+    return (
+        to_sql(document.document_id),
+        to_sql(document.title),
+        to_sql(document.text),
+        document.content_hash,
+        document.first_line,
+        document.is_record,
+        json.dumps([asdict(heading) for heading in document.headings]),
+        json.dumps(document.page_starts),
+        json.dumps(dict(document.metadata)),
+    )
 
 
 def document_from(row: tuple[Any, ...]) -> Document:

@@ -114,8 +114,8 @@ def schema_version(connection: sqlite3.Connection) -> int:
 def check_schema(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> int:
     """The catalogue's schema version, when this version of ragcli can read it.
 
-    Raises ``IndexMismatchError`` for a catalogue from a newer version and for a database that is
-    no catalogue.
+    Raises ``IndexMismatchError`` for a catalogue from a newer version or with a damaged header, and
+    for a database that is no catalogue.
     """
     version = schema_version(connection)
     known = len(migrations)
@@ -129,6 +129,11 @@ def check_schema(connection: sqlite3.Connection, migrations: Sequence[str] = MIG
     if tables and application != APPLICATION_ID:
         raise IndexMismatchError(
             "the catalogue is the database of another program", "choose another index folder"
+        )
+    if tables and version < 1:
+        raise IndexMismatchError(
+            "the catalogue is damaged: its schema has lost its number",
+            'move the index folder away and run "ragcli index PATH" anew',
         )
     return version
 

@@ -20,14 +20,16 @@ HEADING_WEIGHT = 2.0
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 _MOST_ROWS = 2**31
 
-_DOCUMENT_VALUES = """
+DOCUMENT_VALUES = """
 SELECT document_key, CAST(title AS TEXT), CAST(text AS TEXT) FROM documents
 """
+"""What ``document_words`` is made of."""
 
-_VALUES = """
+PASSAGE_VALUES = """
 SELECT passage_id, CAST(title AS TEXT), CAST(heading AS TEXT), CAST(passages.text AS TEXT)
 FROM passages JOIN documents USING (document_key)
 """
+"""What ``words`` is made of."""
 
 # The index keeps no text of its own: rows are added to it and taken from it by what the passages
 # and their documents hold. A text that is no Unicode is kept as bytes, which FTS5 reads as text.
@@ -36,7 +38,7 @@ CREATE VIRTUAL TABLE words USING fts5(
     title, heading, text,
     content = '', tokenize = '{TOKENIZER}'
 );
-INSERT INTO words (rowid, title, heading, text) {_VALUES};
+INSERT INTO words (rowid, title, heading, text) {PASSAGE_VALUES};
 
 -- What filters look at, so that they need not pass by the documents' texts.
 CREATE INDEX documents_described ON documents (source_id, title, metadata);
@@ -48,15 +50,14 @@ CREATE VIRTUAL TABLE document_words USING fts5(
     title, text,
     content = '', tokenize = '{TOKENIZER}'
 );
-INSERT INTO document_words (rowid, title, text) {_DOCUMENT_VALUES};
+INSERT INTO document_words (rowid, title, text) {DOCUMENT_VALUES};
 """
 
 
 def add_document_words(connection: sqlite3.Connection, document_key: int) -> None:
     """Let a document of the catalogue be scored by its words."""
     connection.execute(
-        f"INSERT INTO document_words (rowid, title, text) {_DOCUMENT_VALUES}"
-        " WHERE document_key = ?",
+        f"INSERT INTO document_words (rowid, title, text) {DOCUMENT_VALUES} WHERE document_key = ?",
         (document_key,),
     )
 
@@ -64,7 +65,7 @@ def add_document_words(connection: sqlite3.Connection, document_key: int) -> Non
 def add_words(connection: sqlite3.Connection, passage_id: int) -> None:
     """Make a passage of the catalogue findable by its words."""
     connection.execute(
-        f"INSERT INTO words (rowid, title, heading, text) {_VALUES} WHERE passage_id = ?",
+        f"INSERT INTO words (rowid, title, heading, text) {PASSAGE_VALUES} WHERE passage_id = ?",
         (passage_id,),
     )
 
@@ -73,12 +74,12 @@ def remove_words(connection: sqlite3.Connection, document_key: int) -> None:
     """Forget the words of a document and its passages; goes before their removal."""
     connection.execute(
         "INSERT INTO words (words, rowid, title, heading, text)"
-        f" SELECT 'delete', * FROM ({_VALUES} WHERE document_key = ?)",
+        f" SELECT 'delete', * FROM ({PASSAGE_VALUES} WHERE document_key = ?)",
         (document_key,),
     )
     connection.execute(
         "INSERT INTO document_words (document_words, rowid, title, text)"
-        f" SELECT 'delete', * FROM ({_DOCUMENT_VALUES} WHERE document_key = ?)",
+        f" SELECT 'delete', * FROM ({DOCUMENT_VALUES} WHERE document_key = ?)",
         (document_key,),
     )
 
@@ -86,9 +87,9 @@ def remove_words(connection: sqlite3.Connection, document_key: int) -> None:
 def index_words_anew(connection: sqlite3.Connection) -> None:
     """Index the words of everything that the catalogue holds, and nothing else."""
     connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
-    connection.execute(f"INSERT INTO words (rowid, title, heading, text) {_VALUES}")
+    connection.execute(f"INSERT INTO words (rowid, title, heading, text) {PASSAGE_VALUES}")
     connection.execute("INSERT INTO document_words (document_words) VALUES ('delete-all')")
-    connection.execute(f"INSERT INTO document_words (rowid, title, text) {_DOCUMENT_VALUES}")
+    connection.execute(f"INSERT INTO document_words (rowid, title, text) {DOCUMENT_VALUES}")
 
 
 def optimize_words(connection: sqlite3.Connection) -> None:
