@@ -11,12 +11,15 @@ from typer.core import TyperGroup
 
 from ragcli import __version__
 from ragcli.cli.ask import ask
+from ragcli.cli.compact import compact
+from ragcli.cli.doctor import doctor
 from ragcli.cli.environment import Environment
 from ragcli.cli.evaluate import evaluate
 from ragcli.cli.explain import explain
 from ragcli.cli.index import index
 from ragcli.cli.listing import list_held
 from ragcli.cli.merge import merge
+from ragcli.cli.moving import export, import_
 from ragcli.cli.overview import OVERVIEW
 from ragcli.cli.remove import remove
 from ragcli.cli.replay import replay
@@ -27,8 +30,9 @@ from ragcli.cli.tune import tune
 from ragcli.config import ENVIRONMENT_PREFIX, KEYS
 
 EPILOG = (
-    "Exit codes: 0 found or done, 1 nothing found, 2 usage or expected error, 3 finished but some "
-    "inputs failed, 70 a bug in ragcli, 130 interrupted. A setting is taken from its flag, else "
+    "Exit codes: 0 found or done, 1 nothing found or damage, 2 usage or expected error, 3 finished "
+    "but some inputs failed, 70 a bug in ragcli, 130 interrupted. A setting is taken from its "
+    "flag, else "
     f"from {', '.join(ENVIRONMENT_PREFIX + key.upper() for key in KEYS)}, else from "
     f"ragcli.toml in the current folder or above (keys: {', '.join(KEYS)}), else from what the "
     "index was tuned to."
@@ -89,6 +93,10 @@ app.command("list")(list_held)
 app.command()(show)
 app.command()(remove)
 app.command()(merge)
+app.command()(doctor)
+app.command()(compact)
+app.command()(export)
+app.command("import")(import_)
 app.add_typer(evaluate, name="eval")
 app.command()(tune)
 

@@ -6,7 +6,7 @@ DONE = 0
 """Something was found, or the work is done; also when the reader of a pipe went away."""
 
 NOTHING_FOUND = 1
-"""Nothing was found, no answer was given, or a record differs."""
+"""Nothing was found, no answer was given, a record differs, or an index is damaged."""
 
 EXPECTED_ERROR = 2
 """A usage error, or another one that the person can mend."""
