@@ -35,7 +35,7 @@ from ragcli.store.rows import (
     text_hash,
     to_sql,
 )
-from ragcli.store.salvaging import salvage
+from ragcli.store.salvaging import counted, salvage
 from ragcli.store.soundness import (
     BARE_MARK,
     Examined,
@@ -158,32 +158,35 @@ class _Mender:
         done = []
         orphans = self._remove_orphans()
         if orphans:
-            done.append(f"removed {orphans} rows that belonged to nothing")
+            done.append(f"removed {counted(orphans, 'row')} that belonged to nothing")
         sources = self._mend_sources()
         if sources:
-            done.append(f"marked {sources} files to be read again")
+            done.append(f"marked {counted(sources, 'file')} to be read again")
         kept = self._drop_kept_vectors()
         if kept:
-            done.append(f"dropped {kept} damaged vectors of a file in work")
+            done.append(f"dropped {counted(kept, 'damaged vector')} of a file in work")
         documents, bare = self._mend_documents()
         if documents:
-            done.append(f"put {documents} documents right")
+            done.append(f"put {counted(documents, 'document')} right")
         if orphans or documents or words_flaw(self._connection):
             index_words_anew(self._connection)
             done.append("indexed the words anew")
         return Mended(tuple(done), tuple(bare))
 
     def _remove_orphans(self) -> int:
-        removed = 0
-        for table, parent, key in (
-            ("documents", "sources", "source_id"),
-            ("passages", "documents", "document_key"),
-            ("vectors", "passages", "passage_id"),
-        ):
-            removed += self._connection.execute(
+        removed = {
+            table: self._connection.execute(
                 f"DELETE FROM {table} WHERE {key} NOT IN (SELECT {key} FROM {parent})"
             ).rowcount
-        return removed
+            for table, parent, key in (
+                ("documents", "sources", "source_id"),
+                ("passages", "documents", "document_key"),
+                ("vectors", "passages", "passage_id"),
+            )
+        }
+        if removed["passages"]:  # their document is lost, and any source may have had it
+            self._connection.execute("UPDATE sources SET content_hash = ?", (INCOMPLETE,))
+        return sum(removed.values())
 
     def _mend_sources(self) -> int:
         keys = flawed_sources(self._connection)

@@ -17,7 +17,7 @@ from typing import Any
 from ragcli.errors import IndexMismatchError
 from ragcli.store.catalogue import Catalogue
 from ragcli.store.checking import BEYOND_REPAIR, readable_manifest
-from ragcli.store.connection import explained, is_damage
+from ragcli.store.connection import PAGE_BYTES, explained, is_damage
 from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, SourceState
 from ragcli.store.rows import DOCUMENT_VALUE_COLUMNS, SOURCE_COLUMNS
@@ -75,21 +75,31 @@ def overwrite_catalogue(whole: Path, folder: Path) -> None:
     In one transaction where SQLite can begin one: readers go on with what they see.
     """
     path = folder / CATALOGUE_NAME
-    if not path.exists():
-        unlink_database(path)  # a log without its database
+    if not (path.exists() and _overwritten(whole, path)):
+        unlink_database(path)
         whole.rename(path)
-        return
+
+
+def _overwritten(whole: Path, path: Path) -> bool:
+    """Copy one database over another in one transaction; ``False`` when that one has no header."""
     try:
         with closing(sqlite3.connect(whole)) as source, closing(_connect_to_ruin(path)) as target:
             target.execute("PRAGMA query_only = OFF")
+            if target.execute("PRAGMA page_size").fetchone() != (PAGE_BYTES,):
+                return False
             target.execute("PRAGMA journal_mode = WAL")
             target.execute("PRAGMA synchronous = FULL")
             source.backup(target)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        unlink_database(path)
-        whole.rename(path)
+        return False
+    return True
+
+
+def counted(count: int, name: str) -> str:
+    """So many things of a name: ``1 file``, ``2 files``."""
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def unlink_database(path: Path) -> None:
@@ -226,8 +236,8 @@ class _Salvage:
                 "the catalogue is damaged beyond repair: no document of it can be read",
                 BEYOND_REPAIR,
             )
-        lost = f", {self._lost} were lost" if self._lost else ""
-        return f"copied {self._kept} documents out of a catalogue with holes{lost}"
+        lost = f", lost {self._lost}" if self._lost else ""
+        return f"copied {counted(self._kept, 'document')} out of a catalogue with holes{lost}"
 
     def _begin(self, fingerprint: IndexFingerprint) -> None:
         preferences, _ = self._ruin.walk("SELECT name, value FROM preferences")

@@ -236,12 +236,12 @@ def _joined(passages: Sequence[HeldPassage]) -> str | None:
 def _goes_before(joined: str, passages: Sequence[HeldPassage], read: ReadDocument) -> bool:
     """Whether the passages are to be believed, which make up another text than the document's.
 
-    Not when the last ones may be missing. Damage changes no text's length in bytes.
+    Not when the last ones may be missing: bytes that are overwritten stay as many as they were.
     """
     if not passages:
         return False
     is_last = read.document.text.endswith(passages[-1].passage.text)
-    return not read.text_bytes or is_last or _stored_bytes(joined) == read.text_bytes
+    return is_last or _stored_bytes(joined) >= read.text_bytes
 
 
 def _hash_of(held: HeldPassage, title: str) -> bytes:

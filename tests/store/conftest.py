@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ragcli.records import Document, Passage
-from ragcli.store import EmbeddedDocument, Index, IndexFingerprint, SourceState
+from ragcli.records import Document, Heading, Passage
+from ragcli.store import INCOMPLETE, EmbeddedDocument, Index, IndexFingerprint, SourceState
 from ragcli.store.rows import to_sql
 from ragcli.store.words import TITLE_WEIGHT, TOKENIZER
 
@@ -129,3 +131,111 @@ class Bench:
 @pytest.fixture(scope="session")
 def bench() -> Bench:
     return Bench()
+
+
+class Shelf:
+    """Files whose passages are sentences, and whose vectors can be made anew from their texts."""
+
+    fingerprint = Bench.fingerprint
+    passages_encoded = 0
+
+    def texts(self) -> dict[str, list[str]]:
+        """Path -> the texts of its documents; the book spans many pages of the database."""
+        files = {f"notes/{number:02}.txt": [self._text(f"note {number}", 4)] for number in range(9)}
+        files["book.txt"] = [self._text("book", 600)]
+        files["facts.jsonl"] = [self._text(f"fact {number}", 1) for number in range(60)]
+        files["empty.txt"] = [" \n"]
+        return files
+
+    def fill(self, folder: Path) -> None:
+        """Make an index of them in ``folder``."""
+        with Index.create_or_open(folder, self.fingerprint) as index:
+            for path, texts in self.texts().items():
+                self.put(index, path, texts)
+            index.prefer("colour", "green")
+            index.commit()
+
+    def put(self, index: Index, path: str, texts: Sequence[str]) -> None:
+        documents = [self._document(path, text, number) for number, text in enumerate(texts)]
+        embedded: list[EmbeddedDocument] = []
+        for document in documents:
+            passages = self.split(document)
+            vectors = self.encode([(document, passage) for passage in passages])
+            embedded.append((document, passages, vectors))
+        state = SourceState(path, f"hash of {path}", 10, 1_700_000_000_000_000_000, "settings")
+        index.replace_source(state, embedded)
+
+    def split(self, document: Document) -> list[Passage]:
+        """Sentence by sentence; none of a text that is blank."""
+        if not document.text.strip():
+            return []
+        ends = [at + 1 for at, sign in enumerate(document.text) if sign == "."]
+        ends = [*ends[:-1], len(document.text)] if ends else [len(document.text)]
+        starts = [0, *ends[:-1]]
+        return [
+            Passage(start, end, document.text[start:end], "Chapter", 1 + number)
+            for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+        ]
+
+    def encode(self, pairs: Sequence[tuple[Document, Passage]]) -> Vectors:
+        """Vectors that the words alone decide on."""
+        self.passages_encoded += len(pairs)
+        rows = [self.vector(document.title, passage.text) for document, passage in pairs]
+        return np.array(rows, dtype=np.float32).reshape(len(pairs), DIMENSION)
+
+    def vector(self, title: str, text: str) -> Vectors:
+        seed = zlib.crc32(f"{title}|{text}".encode("utf-8", "replace"))
+        drawn = np.random.default_rng(seed).standard_normal(DIMENSION)
+        unit: Vectors = (drawn / np.linalg.norm(drawn)).astype(np.float32)
+        return unit
+
+    def held(self, folder: Path) -> dict[str, tuple[bool, list[str]]]:
+        """What the index holds: path -> whether it is certain to be all, and its texts."""
+        with Index.open(folder) as index:
+            return {
+                source.path: (
+                    source.content_hash != INCOMPLETE,
+                    [document.text for document in index.documents(source.path)],
+                )
+                for source in index.sources()
+            }
+
+    def assert_searchable(self, folder: Path) -> None:
+        """Every passage that the index holds is found by its vector and by its words."""
+        with Index.open(folder) as index:
+            for path in index.sources():
+                for document in index.documents(path.path):
+                    for passage in self.split(document)[:3]:
+                        query = self.vector(document.title, passage.text)[None]
+                        [(best, score)] = index.search(query, 1)[0]
+                        assert score == pytest.approx(1, abs=1e-5)
+                        assert index.passages([best])[0].passage.text == passage.text
+            for text in ("note 3 sentence 2", "fact 41 sentence 0", "book sentence 17"):
+                for found, _ in index.search_words(f'"{text}"', 1):
+                    assert text in index.passages([found])[0].passage.text
+
+    def _text(self, name: str, sentences: int) -> str:
+        return "".join(
+            f"{name} sentence {number} told quite über again in {zlib.crc32(name.encode())} words."
+            for number in range(sentences)
+        )
+
+    def _document(self, path: str, text: str, number: int) -> Document:
+        is_record = path.endswith(".jsonl")
+        return Document(
+            f"{path}#{number}" if is_record else path,
+            path,
+            text,
+            f"hash of {path}",
+            f"Title of {path}",
+            1,
+            is_record,
+            (Heading(0, 1, "Chapter"),),
+            (0,),
+            {"year": 2020 + number},
+        )
+
+
+@pytest.fixture(scope="session")
+def shelf() -> Shelf:
+    return Shelf()
