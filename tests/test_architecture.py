@@ -303,6 +303,8 @@ def indexed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["eval", "init", "-"],
         ["tune", "--help"],
         ["tune", "--reset"],
+        ["doctor", "--help"],
+        ["export", "index.ragcli", "--force"],
         ["search", "boiler", "--mode", "lexical"],
         ["search", "boiler", "--mode", "lexical", "--json"],
     ],
@@ -313,6 +315,18 @@ def test_start_up_loads_no_heavy_library(arguments: list[str], indexed_folder: P
     assert code == 0
     assert "ragcli" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_keeping_an_index_loads_no_network(indexed_folder: Path) -> None:
+    assert _loaded_by(["export", "file", "--force"], indexed_folder)[0] == 0
+    for arguments in (
+        ["doctor", "--no-model"],
+        ["compact"],
+        ["import", "file", "--index", "elsewhere"],
+    ):
+        code, loaded = _loaded_by(arguments, indexed_folder)
+        assert code == 0
+        assert loaded & HEAVY <= {"faiss"}
 
 
 def test_changing_an_index_loads_no_model(indexed_folder: Path) -> None:

@@ -24,6 +24,7 @@ from ragcli.store import (
     Index,
     check_folder,
     check_surroundings,
+    counted,
     discard_vectors,
     embed_bare,
     holds_index,
@@ -76,20 +77,19 @@ def repair(
     with locked(folder, wait=wait):
         removed = remove_leftovers(folder)
         if removed:
-            tell(f"removed {removed} files that killed runs left")
+            tell(f"removed {counted(removed, 'file')} that a killed run left")
         findings = list(_check_index(folder))
-        if any(one.state == DAMAGED or _is_outdated(one) for one in findings):
+        is_outdated = any(one.check == _CATALOGUE and one.state == NOTE for one in findings)
+        if is_outdated or any(one.state == DAMAGED for one in findings):
             _mend(folder, with_models=with_models, tell=tell)
+        if is_outdated:
+            tell("brought the index up to date")
         if any(one.check == _VECTORS and one.state == DAMAGED for one in findings):
             discard_vectors(folder)
     fingerprint = what_made(folder)
     if fingerprint is not None and any(_is_of_vectors(one) for one in _check_index(folder)):
         Index.create_or_open(folder, fingerprint, wait=wait).close()
         tell(f"brought {_VECTORS} in step")
-
-
-def _is_outdated(finding: Finding) -> bool:
-    return finding.check == _CATALOGUE and finding.state == NOTE
 
 
 def _is_of_vectors(finding: Finding) -> bool:
@@ -102,7 +102,8 @@ def _mend(folder: Path, *, with_models: bool, tell: Callable[[str], None]) -> No
         tell(done)
     if not mended.bare:
         return
-    waiting = f"{len(mended.bare)} documents wait to be embedded anew"
+    documents = counted(len(mended.bare), "document")
+    waiting = f"{documents} wait{'s' if len(mended.bare) == 1 else ''} to be embedded anew"
     if not with_models:
         tell(waiting)
         return
@@ -118,7 +119,7 @@ def _mend(folder: Path, *, with_models: bool, tell: Callable[[str], None]) -> No
     except (ModelError, IndexMismatchError) as error:
         tell(f"{waiting}: {error.message}")
         return
-    tell(f"embedded {len(mended.bare)} documents anew ({encoded} passages)")
+    tell(f"embedded {documents} anew ({counted(encoded, 'passage')})")
 
 
 # -- the checks ----------------------------------------------------------------------------------
@@ -127,9 +128,9 @@ def _mend(folder: Path, *, with_models: bool, tell: Callable[[str], None]) -> No
 def _check_index(folder: Path) -> Iterator[Finding]:
     try:
         yield from check_folder(folder)
-    except IndexOutdatedError as error:
+    except IndexOutdatedError:
         told = "was written by an older ragcli: it has to be brought up to date before a search"
-        yield Finding(_CATALOGUE, NOTE, told, f"{REPAIR} or {error.remedy.partition(': ')[2]}")
+        yield Finding(_CATALOGUE, NOTE, told, f'{REPAIR} or "ragcli index PATH"')
 
 
 def _check_encoder(fingerprint: IndexFingerprint) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, IndexSummary, So
 from ragcli.store.moving import check_export, export_catalogue, import_catalogue
 from ragcli.store.repairing import Mended, discard_vectors, embed_bare, mend_catalogue
 from ragcli.store.rows import text_hash
+from ragcli.store.salvaging import counted
 from ragcli.store.surroundings import (
     SQLITE_VERSION,
     check_surroundings,
@@ -62,6 +63,7 @@ __all__ = [
     "check_recall",
     "check_surroundings",
     "compact_catalogue",
+    "counted",
     "discard_vectors",
     "embed_bare",
     "export_catalogue",
