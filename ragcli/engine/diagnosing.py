@@ -80,20 +80,19 @@ def repair(
             tell(f"removed {counted(removed, 'file')} that a killed run left")
         findings = list(_check_index(folder))
         is_outdated = any(one.check == _CATALOGUE and one.state == NOTE for one in findings)
-        if is_outdated or any(one.state == DAMAGED for one in findings):
+        is_mended = is_outdated or any(one.state == DAMAGED for one in findings)
+        if is_mended:
             _mend(folder, with_models=with_models, tell=tell)
         if is_outdated:
             tell("brought the index up to date")
+            findings = list(_check_index(folder))  # nothing but its age was looked at
         if any(one.check == _VECTORS and one.state == DAMAGED for one in findings):
             discard_vectors(folder)
     fingerprint = what_made(folder)
-    if fingerprint is not None and any(_is_of_vectors(one) for one in _check_index(folder)):
+    is_behind = is_mended or any(one.check == _VECTORS and one.state != SOUND for one in findings)
+    if fingerprint is not None and is_behind:
         Index.create_or_open(folder, fingerprint, wait=wait).close()
         tell(f"brought {_VECTORS} in step")
-
-
-def _is_of_vectors(finding: Finding) -> bool:
-    return finding.check == _VECTORS and finding.state != SOUND
 
 
 def _mend(folder: Path, *, with_models: bool, tell: Callable[[str], None]) -> None:

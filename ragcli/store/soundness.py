@@ -166,8 +166,7 @@ def examine(
     is_marked = document.content_hash.startswith(BARE_MARK)
     document = replace(document, content_hash=document.content_hash.removeprefix(BARE_MARK))
     if is_whole and len(usable) == len(rows):
-        is_flawed = is_marked or not is_intact
-        return Examined(document, tuple(usable), {}, is_bare=False, is_flawed=is_flawed)
+        return Examined(document, tuple(usable), {}, is_bare=False, is_flawed=not is_intact)
     kept = {_hash_of(held, document.title): held.vector for held in usable}
     is_bare = bool(document.text.strip())
     if is_bare:

@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragcli.records import Document, Heading, Passage
-from ragcli.store import Index, SourceState
+from ragcli.store import (
+    SOUND,
+    Index,
+    SourceState,
+    check_folder,
+    export_catalogue,
+    import_catalogue,
+    locked,
+)
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -138,6 +146,7 @@ def test_search_agrees_with_brute_force_after_any_sequence(
             model.search()
         finally:
             model.index.close()
+        assert [one for one in check_folder(folder) if one.state != SOUND] == []
 
 
 _any_text = st.text(st.characters(exclude_categories=()), max_size=40)
@@ -192,3 +201,32 @@ def test_what_is_stored_comes_back_as_it_was(
     assert (stored.document_id, stored.is_record) == (document.document_id, document.is_record)
     assert stored.metadata == document.metadata
     assert stored.page_breaks == tuple(p - start for p in document.page_starts if start < p < end)
+
+
+@settings(max_examples=60)
+@given(document=_documents(), data=st.data())
+def test_whatever_is_stored_is_sound_and_arrives_elsewhere_as_it_was(
+    bench: Bench, document: Document, data: st.DataObject
+) -> None:
+    """Also words that are no Unicode, which SQLite keeps as bytes."""
+    text, passages = document.text, []
+    if text.strip():
+        at = data.draw(st.integers(0, len(text)))
+        spans = [(0, at), (at, len(text))] if 0 < at < len(text) else [(0, len(text))]
+        passages = [
+            Passage(start, end, text[start:end], data.draw(_any_text), 1) for start, end in spans
+        ]
+    state = SourceState(document.path, "hash", 5, -7, data.draw(_any_text))
+    with _folder() as folder:
+        with Index.create_or_open(folder, bench.fingerprint) as index:
+            vectors = bench.unit(len(passages), seed=0)
+            index.replace_source(state, [(document, passages, vectors)])
+            index.commit()
+        assert [one for one in check_folder(folder) if one.state != SOUND] == []
+        file, there = folder.with_name("file"), folder.with_name("there")
+        export_catalogue(folder, file)
+        with locked(there):
+            import_catalogue(file, there, replace=False)
+        with Index.open(there) as index:
+            assert index.sources() == [state]
+            assert index.documents(document.path) == [document]
