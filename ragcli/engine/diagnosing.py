@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,6 +48,10 @@ def diagnose(folder: Path, *, with_models: bool = True) -> Iterator[Finding]:
     Loads no model where ``with_models`` is false. Raises ``IndexMissingError`` when there is no
     index, and ``IndexMismatchError`` for one from a newer version.
     """
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    if missing:  # nothing else can be looked at
+        yield _check_versions(missing)
+        return
     yield from _check_index(folder)
     yield from check_surroundings(folder)
     if with_models:
@@ -55,7 +59,7 @@ def diagnose(folder: Path, *, with_models: bool = True) -> Iterator[Finding]:
         if fingerprint is not None:
             yield from _check_encoder(fingerprint)
         yield _check_reader()
-    yield from _check_versions()
+    yield _check_versions(missing)
 
 
 def repair(
@@ -166,19 +170,19 @@ def _check_reader() -> Finding:
     return Finding("reader", SOUND, f"{reader.fingerprint.name} loads ({revision})")
 
 
-def _check_versions() -> Iterator[Finding]:
+def _check_versions(missing: Sequence[str]) -> Finding:
     found = [f"ragcli {__version__}", f"Python {platform.python_version()}"]
     found.append(f"SQLite {SQLITE_VERSION}")
-    missing = [name for name in _LIBRARIES if find_spec(name) is None]
     found += [
         f"{distribution} {_version(distribution)}"
         for name, distribution in _LIBRARIES.items()
         if name not in missing
     ]
-    yield Finding("versions", SOUND, ", ".join(found))
+    told = ", ".join(found)
     if missing:
-        told = f"{', '.join(missing)} cannot be imported"
-        yield Finding("versions", DAMAGED, told, "install ragcli again")
+        told = f"{' and '.join(missing)} cannot be imported; {told}"
+        return Finding("versions", DAMAGED, told, "install ragcli again")
+    return Finding("versions", SOUND, told)
 
 
 def _version(distribution: str) -> str:

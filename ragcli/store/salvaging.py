@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from ragcli.errors import IndexMismatchError
+from ragcli.errors import IndexMismatchError, RagcliError
 from ragcli.store.catalogue import Catalogue
 from ragcli.store.checking import BEYOND_REPAIR, readable_manifest
 from ragcli.store.connection import PAGE_BYTES, explained, is_damage
@@ -118,11 +118,20 @@ def _keep_damaged(folder: Path) -> str:
     number = 1
     while (folder / f"{_DAMAGED_STEM}-{number}.sqlite").exists():
         number += 1
-    name = f"{_DAMAGED_STEM}-{number}.sqlite"
-    for companion in ("-wal", ""):
-        with suppress(FileNotFoundError):
-            shutil.copyfile(folder / f"{CATALOGUE_NAME}{companion}", folder / f"{name}{companion}")
-    return name
+    kept = folder / f"{_DAMAGED_STEM}-{number}.sqlite"
+    try:
+        for companion in ("-wal", ""):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(
+                    folder / f"{CATALOGUE_NAME}{companion}", folder / f"{kept.name}{companion}"
+                )
+    except OSError as error:
+        unlink_database(kept)
+        raise RagcliError(
+            f"cannot keep a copy of the damaged catalogue: {error.strerror or error}",
+            "make room in the index folder: mending takes twice what the index takes",
+        ) from error
+    return kept.name
 
 
 def _connect_to_ruin(path: Path) -> sqlite3.Connection:

@@ -193,3 +193,12 @@ def test_a_reader_that_cannot_be_loaded_is_told(
     monkeypatch.setattr(diagnosing, "shipped_reader", torn)
     [finding] = [one for one in diagnose(folder) if one.check == "reader"]
     assert (finding.state, finding.remedy) == (DAMAGED, "install ragcli again")
+
+
+def test_a_library_that_is_missing_is_told_before_anything_is_tried(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosing, "find_spec", lambda name: None if name == "faiss" else name)
+    [finding] = diagnose(folder)
+    assert (finding.check, finding.state) == ("versions", DAMAGED)
+    assert finding.detail.startswith("faiss cannot be imported; ragcli ")

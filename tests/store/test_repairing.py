@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import shutil
 import sqlite3
@@ -444,6 +445,24 @@ def test_a_salvaged_index_keeps_its_choices_and_every_damaged_catalogue(
     told = [one.detail for one in check_surroundings(folder) if one.check == "leftovers"]
     assert told[0].startswith("a repair kept the catalogue as it was: damaged-1.sqlite, damaged-2")
     assert not (folder / "salvaged.sqlite").exists()
+
+
+def test_a_full_disk_ends_a_repair_and_changes_nothing(
+    folder: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written_in_part(_: Path, target: Path) -> None:
+        target.write_bytes(b"part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    _spoil(folder, "DELETE FROM words_config")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", written_in_part)
+        with locked(folder), pytest.raises(RagcliError, match="No space left"):
+            mend_catalogue(folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    _repair(folder, shelf)
+    _assert_nothing_is_lost_in_silence(folder, shelf)
 
 
 def test_a_reader_goes_on_while_a_ruin_is_replaced(folder: Path, shelf: Shelf) -> None:
