@@ -13,7 +13,7 @@ from ragcli.store.schema import check_schema, migrate
 _BUSY_SECONDS = 10.0
 PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
 _NO_TEXT = "Could not decode"
-_OF_THE_CONTENT = (_NO_TEXT, "no such", "SQL logic", "vtable", "malformed")
+_OF_THE_CONTENT = (_NO_TEXT, "no such", "SQL logic", "vtable", "malformed", "invalid fts5", "fts5:")
 _SQLITE_ERROR = 1  # SQLite's code for "SQL error": ours, not the disk's
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 
 from ragcli.errors import IndexBusyError, IndexMismatchError
 from ragcli.store import Index
+from ragcli.store.connection import is_damage
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -59,7 +61,7 @@ def test_a_hole_in_the_catalogue_is_told_with_its_remedy(
             use(folder, bench)
         except IndexMismatchError as error:
             remedies.append(error.remedy)
-    assert len(remedies) > len(whole) // PAGE // 2
+    assert len(remedies) >= len(whole) // PAGE // 2
     assert set(remedies) == {'run "ragcli doctor --repair" to save what can be read'}
 
 
@@ -112,3 +114,22 @@ def test_a_holder_file_that_says_nothing_bars_a_second_writer_all_the_same(
         with pytest.raises(IndexBusyError, match="another process") as caught:
             Index.create_or_open(tmp_path, bench.fingerprint)
     assert "wait" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("SQL logic error", True),
+        ("no such fts5 table: main.words", True),
+        ("Could not decode to UTF-8 column 'text' with text 'x'", True),
+        ("database or disk is full", False),
+        ("database is locked", False),
+        ("disk I/O error", False),
+    ],
+)
+def test_damage_is_told_from_trouble_with_the_disk_also_without_codes(
+    message: str, told: bool
+) -> None:
+    """Python 3.10 gives no code of SQLite's."""
+    assert is_damage(sqlite3.OperationalError(message)) == told
+    assert is_damage(sqlite3.DatabaseError(message))
