@@ -73,7 +73,6 @@ LIBRARIES = {
     "jinja2": _library("jinja2", "render"),
     "markdown_it": _library("markdown-it-py", "corpus"),
     "numpy": _library("numpy", *FLOW),
-    "pathspec": _library("pathspec", "corpus"),
     "pypdfium2": _library("pypdfium2", "corpus"),
     "rich": _library("rich", "render", "cli"),
     "safetensors": _library("safetensors", "encoder", "reader", "training"),

@@ -94,14 +94,14 @@ def selection(
 
 
 def _listed(environment: Environment, files_from: str, *, null: bool) -> list[Path]:
-    from ragcli.corpus.listing import read_listing
+    from ragcli.corpus.file_list import read_file_list
 
     if files_from == "-":
-        listed = list(read_listing(_bytes_of(environment), null))
+        listed = list(read_file_list(_bytes_of(environment), null))
     else:
         try:
             with (environment.cwd / files_from).open("rb") as stream:
-                listed = list(read_listing(stream, null))
+                listed = list(read_file_list(stream, null))
         except OSError as error:
             raise InputError(f"{files_from}: {error.strerror or error}") from error
     return [environment.cwd / path for path in listed]

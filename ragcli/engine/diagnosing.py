@@ -30,9 +30,9 @@ from ragcli.store import (
     holds_index,
     locked,
     mend_catalogue,
+    readable_fingerprint,
     remove_leftovers,
 )
-from ragcli.store import made_by as what_made
 
 if TYPE_CHECKING:
     from ragcli.store import IndexFingerprint
@@ -55,7 +55,7 @@ def diagnose(folder: Path, *, with_models: bool = True) -> Iterator[Finding]:
     yield from _check_index(folder)
     yield from check_surroundings(folder)
     if with_models:
-        fingerprint = what_made(folder)
+        fingerprint = readable_fingerprint(folder)
         if fingerprint is not None:
             yield from _check_encoder(fingerprint)
         yield _check_reader()
@@ -92,7 +92,7 @@ def repair(
             findings = list(_check_index(folder))  # nothing but its age was looked at
         if any(one.check == _VECTORS and one.state == DAMAGED for one in findings):
             discard_vectors(folder)
-    fingerprint = what_made(folder)
+    fingerprint = readable_fingerprint(folder)
     is_behind = is_mended or any(one.check == _VECTORS and one.state != SOUND for one in findings)
     if fingerprint is not None and is_behind:
         Index.create_or_open(folder, fingerprint, wait=wait).close()
@@ -110,7 +110,7 @@ def _mend(folder: Path, *, with_models: bool, tell: Callable[[str], None]) -> No
     if not with_models:
         tell(waiting)
         return
-    fingerprint = what_made(folder)
+    fingerprint = readable_fingerprint(folder)
     embedder = Embedder(None if fingerprint is None else fingerprint.encoder_name)
     try:
         if fingerprint is not None and not made_by(fingerprint, embedder.encoder_fingerprint):

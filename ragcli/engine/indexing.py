@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ragcli.corpus.loaders import SUPPORTED_SUFFIXES, RecordFields, content_hash
 from ragcli.corpus.problem import Problem
-from ragcli.corpus.reading import Readers, Reading, Request
 from ragcli.corpus.walk import EVERYTHING, Selection
-from ragcli.engine.comparing import Comparison, Stream, ToRead, Walked, compare, to_read_of
+from ragcli.engine.changing import fingerprint_to_change
+from ragcli.engine.comparing import Stream, ToRead, Walked, compare
 from ragcli.engine.embedding import Embedder
 from ragcli.engine.encoders import check_requested
 from ragcli.engine.interrupts import GentleInterrupts
@@ -25,13 +25,13 @@ from ragcli.engine.outcomes import (
     Ledger,
     Outcome,
 )
-from ragcli.engine.paths import STREAM_PREFIX, StoredPaths, shown_path
+from ragcli.engine.paths import StoredPaths
 from ragcli.engine.progress import IndexProgress, Meter
+from ragcli.engine.updating import Update, tell_walked
 from ragcli.engine.writing import Tally, Writer
-from ragcli.errors import IndexMissingError, IndexOutdatedError, LoadError, UsageError
+from ragcli.errors import IndexMissingError, UsageError
 from ragcli.store import (
     DEFAULT_FOLDER,
-    INCOMPLETE,
     Index,
     IndexFingerprint,
     IndexSummary,
@@ -88,7 +88,7 @@ def index_paths(
     folder, ledger = folder.resolve(), Ledger(tell)
     with ledger.timed("walk"):
         walked = Walked.beneath([path.resolve() for path in paths], selection, folder)
-    earlier = _fingerprint(folder, wait=wait)
+    earlier = _earlier_fingerprint(folder, wait=wait)
     if earlier is None and not walked.files and not streams:
         raise _nothing_to_index(paths, walked.problems)
     embedder = _embedder(earlier, encoder_name, rebuild)
@@ -102,9 +102,9 @@ def index_paths(
         index.choose(index_type, recall)
         writer = Writer(index, embedder, Meter(progress), interrupts)
         before = (replaced or index).summary()
-        run = _Run(index, replaced, writer, embedder=embedder, ledger=ledger, names=names)
-        with run.interruptible():
-            whole = run.update(walked, streams, fields, fail_fast=fail_fast)
+        update = Update(index, replaced, writer, embedder=embedder, ledger=ledger, names=names)
+        with update.interruptible():
+            whole = update.bring_in_step(walked, streams, fields, fail_fast=fail_fast)
         index.forget_kept_vectors()
         index.commit()
         if whole:
@@ -147,7 +147,7 @@ def preview_paths(
         if not walked.files:
             raise _nothing_to_index(paths, walked.problems) from None
     comparison = compare(walked, held, fields, folder)
-    _tell_walked(walked, ledger, names)
+    tell_walked(walked, ledger, names)
     for path in comparison.unchanged:
         ledger.note(names.shown(path), UPDATED if rebuild else UNCHANGED)
     with ledger.timed("read"):
@@ -171,17 +171,12 @@ def _view(seen_from: Path | None) -> Path:
     return (seen_from or Path.cwd()).resolve()
 
 
-def _fingerprint(folder: Path, *, wait: bool) -> IndexFingerprint | None:
-    """What made the index that is there; one of an older version is brought up to date."""
+def _earlier_fingerprint(folder: Path, *, wait: bool) -> IndexFingerprint | None:
+    """What made the index that is there, if any; one of an older version is brought up to date."""
     try:
-        index = Index.open(folder)
+        return fingerprint_to_change(folder, wait=wait)
     except IndexMissingError:
         return None
-    except IndexOutdatedError:
-        Index.bring_up_to_date(folder, wait=wait)
-        index = Index.open(folder)
-    with index:
-        return index.fingerprint
 
 
 @contextmanager
@@ -255,169 +250,3 @@ def _report(
             "derive": stages.get("derive", 0.0),
         },
     )
-
-
-def _tell_walked(walked: Walked, ledger: Ledger, names: StoredPaths) -> None:
-    """Note what the walk could not list, and what it passed over."""
-    for problem in walked.problems:
-        ledger.fail(replace(problem, path=shown_path(Path(problem.path), names.seen_from)))
-    for skipped in walked.skipped:
-        ledger.skip(replace(skipped, path=shown_path(Path(skipped.path), names.seen_from)))
-
-
-class _Run:
-    """One run of ``index``: reads what changed, writes it, and notes what became of each file.
-
-    ``replaced`` is what the index held before a rebuild, ``None`` without one.
-    """
-
-    def __init__(
-        self,
-        index: Index,
-        replaced: Index | None,
-        writer: Writer,
-        *,
-        embedder: Embedder,
-        ledger: Ledger,
-        names: StoredPaths,
-    ) -> None:
-        self._index = index
-        self._replaced = replaced
-        self._writer = writer
-        self._embedder = embedder
-        self._ledger = ledger
-        self._names = names
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """On Ctrl-C write what was read so far, before it goes on its way."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            self._writer.flush()
-            raise
-
-    def update(
-        self, walked: Walked, streams: Sequence[Stream], fields: RecordFields, *, fail_fast: bool
-    ) -> bool:
-        """Bring the index in step with what was walked; ``False`` when a failure ended it."""
-        held = {source.path: source for source in self._index.sources()}
-        comparison = compare(walked, held, fields, self._index.folder)
-        _tell_walked(walked, self._ledger, self._names)
-        for path in comparison.unchanged:
-            self._ledger.note(self._names.shown(path), UNCHANGED)
-        named = [replace(stream, name=f"{STREAM_PREFIX}{stream.name}") for stream in streams]
-        piped = [to_read_of(stream, fields, held.get(stream.name)) for stream in named]
-        whole = self._read([*piped, *comparison.to_read], comparison, fail_fast=fail_fast)
-        if whole:
-            self._settle_others(walked, comparison, fields)
-        self._writer.flush()
-        return whole
-
-    # -- files that are read -----------------------------------------------------------------
-
-    def _read(self, to_read: Sequence[ToRead], comparison: Comparison, *, fail_fast: bool) -> bool:
-        sizes = [item.state.size for item in to_read]
-        self._writer.meter.start(len(to_read) + len(comparison.unchanged), sum(sizes))
-        self._writer.meter.done(len(comparison.unchanged), 0)
-        if not to_read:
-            return not (fail_fast and self._ledger.failed)
-        requests = [
-            Request(item.file, item.state.path, item.fields, item.known_hash) for item in to_read
-        ]
-        embedder = self._embedder
-        with Readers(embedder.tokenizer_json, embedder.max_tokens) as readers:
-            try:
-                for item, reading in zip(to_read, readers.read(requests), strict=True):
-                    if fail_fast and self._ledger.failed:
-                        return False
-                    self._take(item, reading)
-            finally:
-                self._ledger.seconds_by_stage["read"] = readers.waited_seconds
-        return not (fail_fast and self._ledger.failed)
-
-    def _take(self, item: ToRead, reading: Reading) -> None:
-        """Write what was read of a file; what the index had of it stays when that is nothing."""
-        failures, documents, passages = len(self._ledger.failed), 0, 0
-        try:
-            if reading.unchanged:
-                self._note_unchanged(item, reading)
-                return
-            for found in reading.items():
-                if isinstance(found, Problem):
-                    self._fail(item, found)
-                    continue
-                if not documents:
-                    self._writer.begin(item.state)
-                self._writer.put(*found)
-                documents, passages = documents + 1, passages + len(found[1])
-        except LoadError as error:
-            self._fail(item, Problem(item.state.path, error.message))
-            self._give_up(item, documents)
-            return
-        if not documents and len(self._ledger.failed) > failures:  # the whole file is bad
-            self._give_up(item, documents)
-            return
-        if not documents:
-            self._writer.begin(item.state)
-        self._writer.finish(self._read_state(item, reading), whole=item.whole)
-        known = item.known or (self._replaced and self._replaced.source(item.state.path))
-        shown = self._names.shown(item.state.path)
-        status = UPDATED if known else ADDED
-        self._ledger.note(shown, status, documents=documents, passages=passages)
-
-    def _read_state(self, item: ToRead, reading: Reading) -> SourceState:
-        read = reading.state
-        return replace(
-            item.state,
-            content_hash=read.content_hash,
-            size=read.size,
-            modified_ns=read.modified_ns,
-        )
-
-    def _note_unchanged(self, item: ToRead, reading: Reading) -> None:
-        self._ledger.note(self._names.shown(item.state.path), UNCHANGED)
-        self._writer.meter.done(1, item.state.size)
-        self._index.update_source(self._read_state(item, reading))  # spare the next run the hashing
-
-    def _fail(self, item: ToRead, problem: Problem) -> None:
-        """Note a failure as the person sees its place."""
-        shown = self._names.shown(item.state.path) + problem.path.removeprefix(item.state.path)
-        self._ledger.fail(replace(problem, path=shown))
-
-    def _give_up(self, item: ToRead, documents: int) -> None:
-        """Leave a file that cannot be read: keep what was read, and what a rebuild had of it."""
-        if documents:
-            self._writer.abandon()
-            return
-        self._writer.meter.done(1, item.state.size)
-        if self._replaced is not None:
-            known = self._replaced.source(item.state.path)
-            if known is not None:
-                self._copy(known)
-
-    # -- files that are not ------------------------------------------------------------------
-
-    def _settle_others(self, walked: Walked, comparison: Comparison, fields: RecordFields) -> None:
-        """Remove what is gone; a rebuild keeps all else that the index held."""
-        gone = set(comparison.gone)
-        if self._replaced is not None:
-            sources = {source.path: source for source in self._replaced.sources()}
-            gone |= set(compare(walked, sources, fields, self._index.folder).gone)
-            met = {item.state.path for item in comparison.to_read} | set(comparison.unchanged)
-            for path, source in sources.items():
-                if path not in gone and path not in met:
-                    self._copy(source)
-        self._writer.flush()
-        for path in sorted(gone):
-            self._index.remove_source(path)
-            self._ledger.note(self._names.shown(path), REMOVED)
-
-    def _copy(self, source: SourceState) -> None:
-        """Embed anew, in a rebuild, what the index held of a source, from its stored text."""
-        if self._replaced is None or self._index.source(source.path) == source:
-            return
-        self._writer.begin(replace(source, content_hash=INCOMPLETE))
-        for document in self._replaced.documents(source.path):
-            self._writer.put(document, self._embedder.split(document))
-        self._writer.finish(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragcli.engine.changing import open_to_change
 from ragcli.errors import IndexMissingError, UsageError
 from ragcli.store import (
     DEFAULT_FOLDER,
@@ -16,7 +17,6 @@ from ragcli.store import (
     holds_index,
     import_catalogue,
     locked,
-    made_by,
 )
 
 
@@ -59,7 +59,7 @@ def compact(folder: Path, *, wait: bool = False) -> Compaction:
     with locked(folder, wait=wait):
         before = folder_bytes(folder)
         compacted = compact_catalogue(folder)
-    _derive_vectors(folder, wait=wait)
+    open_to_change(folder, wait=wait).close()  # brings vectors.faiss in step
     after = folder_bytes(folder)
     return Compaction(folder, before, after, compacted.dropped_rebuild, compacted.is_shrunk)
 
@@ -90,15 +90,8 @@ def import_index(file: Path, folder: Path, *, replace: bool = False, wait: bool 
     check_export(file)  # before the folder is made
     with locked(folder, wait=wait):
         import_catalogue(file, folder, replace=replace)
-    _derive_vectors(folder, wait=wait)
+    open_to_change(folder, wait=wait).close()  # brings vectors.faiss in step
     return _moved(folder, file, file.stat().st_size)
-
-
-def _derive_vectors(folder: Path, *, wait: bool) -> None:
-    """Bring ``vectors.faiss`` in step with the catalogue, as the index's writer."""
-    fingerprint = made_by(folder)
-    if fingerprint is not None:
-        Index.create_or_open(folder, fingerprint, wait=wait).close()
 
 
 def _moved(folder: Path, file: Path, n_bytes: int) -> Moved:

@@ -9,11 +9,12 @@ from ragcli.store.checking import (
     SOUND,
     Finding,
     check_folder,
-    made_by,
+    readable_fingerprint,
 )
 from ragcli.store.compacting import Compacted, compact_catalogue
 from ragcli.store.contents import HeldDocument, HeldSource
-from ragcli.store.index import EmbeddedDocument, Index, locked
+from ragcli.store.embedded import EmbeddedDocument
+from ragcli.store.index import Index
 from ragcli.store.locate import (
     DEFAULT_FOLDER,
     absolute_path,
@@ -22,6 +23,7 @@ from ragcli.store.locate import (
     stored_path,
     stored_paths,
 )
+from ragcli.store.lock import locked
 from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, IndexSummary, SourceState
 from ragcli.store.moving import check_export, export_catalogue, import_catalogue
 from ragcli.store.repairing import Mended, discard_vectors, embed_bare, mend_catalogue
@@ -72,8 +74,8 @@ __all__ = [
     "import_catalogue",
     "locate_index",
     "locked",
-    "made_by",
     "mend_catalogue",
+    "readable_fingerprint",
     "remove_leftovers",
     "stem_counts",
     "stored_path",

@@ -23,7 +23,7 @@ from ragcli.records import (
 )
 from ragcli.store.connection import connect_for_reading, connect_for_writing, explained
 from ragcli.store.contents import Contents
-from ragcli.store.manifest import IndexFingerprint, SourceState
+from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, SourceState
 from ragcli.store.rows import (
     DOCUMENT_COLUMNS,
     DOCUMENT_VALUE_COLUMNS,
@@ -373,9 +373,18 @@ class Catalogue:
             "INSERT OR IGNORE INTO kept_vectors VALUES (?, ?)", (of_text, vector)
         )
 
-    def forget_kept_vectors(self) -> int:
-        """Forget the vectors that are kept apart; how many they were."""
-        return self._connection.execute("DELETE FROM kept_vectors").rowcount
+    def keeps_needless_vectors(self) -> bool:
+        """Whether vectors are kept apart although every source is complete."""
+        row = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM kept_vectors)"
+            " AND NOT EXISTS (SELECT 1 FROM sources WHERE content_hash = ?)",
+            (INCOMPLETE,),
+        ).fetchone()
+        return bool(row[0])
+
+    def forget_kept_vectors(self) -> None:
+        """Forget the vectors that are kept apart."""
+        self._connection.execute("DELETE FROM kept_vectors")
 
     def passages(self, passage_ids: Sequence[int]) -> list[StoredPassage]:
         """The passages with these ids, in this order; raises ``KeyError`` for an unknown id."""

@@ -24,8 +24,8 @@ from ragcli.store.soundness import (
     source_from_row,
     stored_text,
 )
+from ragcli.store.vectors.checking import look_at_vectors
 from ragcli.store.vectors.file import FILE_NAME
-from ragcli.store.vectors_checking import look_at_vectors
 from ragcli.store.words_checking import words_flaw
 
 SOUND, NOTE, DAMAGED = "sound", "note", "damaged"
@@ -85,7 +85,7 @@ def check_folder(folder: Path) -> Iterator[Finding]:
         yield from _guarded(FILE_NAME, _check_vectors(folder, connection, manifest))
 
 
-def made_by(folder: Path) -> IndexFingerprint | None:
+def readable_fingerprint(folder: Path) -> IndexFingerprint | None:
     """What made the index in ``folder``, of any schema; ``None`` when that cannot be read."""
     path = folder / CATALOGUE_NAME
     if not path.is_file():

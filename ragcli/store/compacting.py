@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,9 @@ from pathlib import Path
 from ragcli.store.catalogue import Catalogue
 from ragcli.store.connection import connect_for_writing, explained
 from ragcli.store.locate import CATALOGUE_NAME
-from ragcli.store.manifest import INCOMPLETE
 from ragcli.store.rebuilding import remove_rebuild
+from ragcli.store.vectors.checking import look_at_vectors
 from ragcli.store.vectors.file import VectorFile
-from ragcli.store.vectors_checking import look_at_vectors
 from ragcli.store.words import optimize_words
 
 
@@ -40,31 +38,20 @@ def compact_catalogue(folder: Path) -> Compacted:
     dropped = remove_rebuild(folder)
     path = folder / CATALOGUE_NAME
     with explained(path), closing(connect_for_writing(path)) as connection:
-        _drop_and_join(connection)
+        catalogue = Catalogue(connection)
+        with catalogue.changing():
+            if catalogue.keeps_needless_vectors():
+                catalogue.forget_kept_vectors()
+            optimize_words(connection)
+        catalogue.commit()
         connection.execute("VACUUM")
         # A reader need not be waited for: whoever closes the catalogue last does the rest.
         connection.execute("PRAGMA busy_timeout = 0")
         is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        manifest = Catalogue(connection).manifest()
+        manifest = catalogue.manifest()
         if manifest is not None:
             seen = look_at_vectors(folder, connection, manifest)
             if seen.spare or seen.flaw:
                 VectorFile(folder).discard()
     VectorFile(folder).remove_leftovers()
     return Compacted(dropped, not is_busy)
-
-
-def _drop_and_join(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        connection.execute(
-            "DELETE FROM kept_vectors WHERE NOT EXISTS"
-            " (SELECT 1 FROM sources WHERE content_hash = ?)",
-            (INCOMPLETE,),
-        )
-        optimize_words(connection)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from ragcli.errors import IndexMismatchError, RagcliError
 from ragcli.store.schema import check_schema, migrate
 
 _BUSY_SECONDS = 10.0
+_KEPT_OUT = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED: named in Python since 3.11
 PAGE_BYTES = 16384  # ten 384-dimensional vectors a page; the default of 4096 wastes a quarter
 _NO_TEXT = "Could not decode"
 _OF_THE_CONTENT = (_NO_TEXT, "no such", "SQL logic", "vtable", "malformed", "invalid fts5", "fts5:")
@@ -84,6 +86,21 @@ def connect_for_writing(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def copy_database(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy what ``source`` sees over what ``target`` holds, in one transaction.
+
+    Raises ``sqlite3.OperationalError`` when another process keeps ``target`` locked; by itself
+    ``backup`` would try for ever.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+
+    def give_up_at_last(status: int, remaining: int, total: int) -> None:
+        if status in _KEPT_OUT and time.monotonic() > deadline:
+            raise sqlite3.OperationalError("database is locked")
+
+    source.backup(target, progress=give_up_at_last)
 
 
 def _snapshot(location: str) -> sqlite3.Connection:

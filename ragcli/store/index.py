@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import reprlib
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ragcli.errors import IndexMismatchError, IndexMissingError, RagcliError
-from ragcli.records import Document, DocumentDescription, Passage, Scores, StoredPassage
+from ragcli.errors import IndexMismatchError, IndexMissingError
+from ragcli.records import Document, DocumentDescription, Scores, StoredPassage
 from ragcli.store.catalogue import Catalogue, Manifest
 from ragcli.store.connection import explained
+from ragcli.store.embedded import EmbeddedDocument, check_embedded, check_unique
 from ragcli.store.locate import CATALOGUE_NAME
-from ragcli.store.lock import WriteLock
+from ragcli.store.lock import WriteLock, acquired_lock, locked
 from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, IndexSummary, SourceState
-from ragcli.store.rebuilding import adopt_rebuild, prepare_rebuild
+from ragcli.store.rebuilding import prepare_rebuild, remove_rebuild, replace_catalogue
 from ragcli.store.schema import MIGRATIONS
 from ragcli.store.vectors.derived import CHOICE, RECALL, DerivedVectors
 from ragcli.store.vectors.kinds import AUTO, DEFAULT_RECALL, check_index_type, check_recall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragcli.store.contents import Contents, HeldDocument, HeldSource
-
-EmbeddedDocument = tuple[Document, Sequence[Passage], "NDArray[np.float32]"]
-"""A document, its passages, and their vectors ``(n_passages, dimension)`` of unit length."""
 
 _MEAN_SAMPLE = 1024  # a query's mean cosine to them is within .01 of that to all passages
 
@@ -100,7 +97,7 @@ class Index:
         process is writing, ``IndexMismatchError`` when the index has another fingerprint,
         ``RagcliError`` when the folder cannot be written.
         """
-        lock = _lock(folder, wait=wait)
+        lock = acquired_lock(folder, wait=wait)
         try:
             staged = None
             if rebuild and (folder / CATALOGUE_NAME).exists():
@@ -128,12 +125,13 @@ class Index:
         """
         if self._staged is None:
             return
-        self._catalogue.close()
         with self._explained():
-            adopt_rebuild(self.folder)
-            self._catalogue = Catalogue.for_writing(self.folder / CATALOGUE_NAME)
-            self._manifest = _manifest_of(self._catalogue)
-        self._staged = None
+            replace_catalogue(self._staged, self.folder)
+        adopted = Catalogue.for_writing(self.folder / CATALOGUE_NAME)
+        self._catalogue.close()
+        self._catalogue, self._staged = adopted, None
+        remove_rebuild(self.folder)
+        self._manifest = _manifest_of(adopted)
         self._vectors = DerivedVectors(self.folder, self._catalogue, self._manifest, writing=True)
         self._vectors.settle()
 
@@ -426,7 +424,7 @@ class Index:
         Returns the number of passages removed. Raises ``ValueError`` when vectors, passages and
         documents do not fit together.
         """
-        _check_unique(document.document_id for document, _, _ in documents)
+        check_unique(document.document_id for document, _, _ in documents)
         with self._changing():
             source_key = self.begin_source(source)
             put = [self.put_document(source_key, source, each) for each in documents]
@@ -460,7 +458,7 @@ class Index:
         ``ValueError`` when vectors, passages and document do not fit together.
         """
         document, passages, vectors = embedded
-        _check_embedded(source, embedded, self.fingerprint.dimension)
+        check_embedded(source, embedded, self.fingerprint.dimension)
         with self._changing():
             held = self._catalogue.find_document(source_key, document.document_id)
             removed = None if held is None else self._catalogue.remove_document(held[0])
@@ -505,7 +503,10 @@ class Index:
                 self._catalogue.keep_vector(of_text, vector.tobytes())
 
     def forget_kept_vectors(self) -> None:
-        """Forget what ``keep_vectors`` kept: every document is in place."""
+        """Forget what ``keep_vectors`` kept, once every source is complete."""
+        with self._explained():
+            if not self._catalogue.keeps_needless_vectors():
+                return  # nothing to write
         with self._changing():
             self._catalogue.forget_kept_vectors()
 
@@ -609,33 +610,6 @@ class Index:
                 self._lock.release()
 
 
-@contextmanager
-def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold the write lock of ``folder``, which is made when there is none.
-
-    Raises ``IndexBusyError`` while another process holds it, unless it is to ``wait``, and
-    ``RagcliError`` when the folder cannot be written.
-    """
-    lock = _lock(folder, wait=wait)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _lock(folder: Path, *, wait: bool) -> WriteLock:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = WriteLock(folder)
-        lock.acquire(wait=wait)
-    except OSError as error:
-        raise RagcliError(
-            f"cannot write an index in {folder}: {error.strerror or error}",
-            "choose another folder with --index",
-        ) from error
-    return lock
-
-
 def _prepare(folder: Path, catalogue: Catalogue, fingerprint: IndexFingerprint) -> Manifest:
     """The manifest of the catalogue to write, begun when it is new."""
     manifest = catalogue.manifest()
@@ -673,25 +647,3 @@ def _folder_bytes(folder: Path) -> int:
         with suppress(FileNotFoundError):  # a writer's partial files come and go
             total += file.stat().st_size
     return total
-
-
-def _check_unique(document_ids: Iterable[str]) -> None:
-    repeated = [name for name, count in Counter(document_ids).items() if count > 1]
-    if repeated:
-        raise ValueError(f"document {repeated[0]!r} is given twice")
-
-
-def _check_embedded(source: SourceState, embedded: EmbeddedDocument, dimension: int) -> None:
-    import numpy as np
-
-    document, passages, vectors = embedded
-    name = f"document {document.document_id!r}"
-    if document.path != source.path:
-        raise ValueError(f"{name} has path {document.path!r}, its source {source.path!r}")
-    if vectors.shape != (len(passages), dimension):
-        raise ValueError(f"{name}: vectors {vectors.shape}, expected {(len(passages), dimension)}")
-    if not np.isfinite(vectors).all():
-        raise ValueError(f"{name}: a vector is not finite")
-    for passage in passages:
-        if document.text[passage.start : passage.end] != passage.text:
-            raise ValueError(f"{name}: passage at {passage.start} is not its document's text")

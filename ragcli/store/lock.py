@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ragcli.errors import IndexBusyError
+from ragcli.errors import IndexBusyError, RagcliError
 
 LOCK_NAME = "write.lock"
 HOLDER_NAME = "write.holder.json"
@@ -72,3 +73,31 @@ class WriteLock:
             return f"process {holder['pid']} since {holder['started']}"
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the write lock of ``folder``, which is made when there is none.
+
+    Raises ``IndexBusyError`` while another process holds it, unless it is to ``wait``, and
+    ``RagcliError`` when the folder cannot be written.
+    """
+    lock = acquired_lock(folder, wait=wait)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def acquired_lock(folder: Path, *, wait: bool) -> WriteLock:
+    """The write lock of ``folder``, taken; raises as ``locked`` does."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = WriteLock(folder)
+        lock.acquire(wait=wait)
+    except OSError as error:
+        raise RagcliError(
+            f"cannot write an index in {folder}: {error.strerror or error}",
+            "choose another folder with --index",
+        ) from error
+    return lock

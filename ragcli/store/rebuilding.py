@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from ragcli.errors import RagcliError
 from ragcli.store.catalogue import Catalogue
-from ragcli.store.connection import connect_for_reading, connect_for_writing, explained
+from ragcli.store.connection import (
+    connect_for_reading,
+    connect_for_writing,
+    copy_database,
+    explained,
+)
 from ragcli.store.locate import CATALOGUE_NAME
 
 if TYPE_CHECKING:
@@ -40,22 +45,16 @@ def prepare_rebuild(folder: Path, fingerprint: IndexFingerprint) -> Path:
     return staged
 
 
-def adopt_rebuild(folder: Path) -> None:
-    """Let the rebuilt catalogue take the place of the index's own, in one transaction.
+def replace_catalogue(whole: Path, folder: Path) -> None:
+    """Copy what ``whole`` has committed over the catalogue of ``folder``, in one transaction.
 
     Readers go on with what they see, and a kill leaves the one or the other.
     """
-    replace_catalogue(folder / STAGED_NAME, folder)
-    remove_rebuild(folder)
-
-
-def replace_catalogue(whole: Path, folder: Path) -> None:
-    """Copy the catalogue ``whole`` over that of ``folder``, in one transaction."""
     with (
         closing(connect_for_reading(whole)) as source,
         closing(connect_for_writing(folder / CATALOGUE_NAME)) as target,
     ):
-        source.backup(target)
+        copy_database(source, target)
 
 
 def remove_rebuild(folder: Path) -> bool:

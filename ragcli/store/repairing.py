@@ -44,8 +44,8 @@ from ragcli.store.soundness import (
     lenient_text,
     source_from_row,
 )
+from ragcli.store.vectors.checking import look_at_vectors
 from ragcli.store.vectors.file import VectorFile
-from ragcli.store.vectors_checking import look_at_vectors
 from ragcli.store.words import index_words_anew
 from ragcli.store.words_checking import words_flaw
 

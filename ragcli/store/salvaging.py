@@ -17,7 +17,7 @@ from typing import Any
 from ragcli.errors import IndexMismatchError, RagcliError
 from ragcli.store.catalogue import Catalogue
 from ragcli.store.checking import BEYOND_REPAIR, readable_manifest
-from ragcli.store.connection import PAGE_BYTES, explained, is_damage
+from ragcli.store.connection import PAGE_BYTES, copy_database, explained, is_damage
 from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.manifest import INCOMPLETE, IndexFingerprint, SourceState
 from ragcli.store.rows import DOCUMENT_VALUE_COLUMNS, SOURCE_COLUMNS
@@ -89,7 +89,7 @@ def _overwritten(whole: Path, path: Path) -> bool:
                 return False
             target.execute("PRAGMA journal_mode = WAL")
             target.execute("PRAGMA synchronous = FULL")
-            source.backup(target)
+            copy_database(source, target)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

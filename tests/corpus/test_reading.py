@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import itertools
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -25,19 +23,10 @@ from ragcli.corpus.reading import Item, Limits, Readers, Request
 from ragcli.errors import LoadError, RagcliError
 from ragcli.records import Document
 
+pytestmark = pytest.mark.usefixtures("temporary")
+
 SAMPLE = Path(__file__).parents[2] / "sample_corpus"
 MAX_TOKENS = 40
-
-
-@pytest.fixture(scope="session")
-def tokenizer_json(tokenizer: Tokenizer) -> str:
-    return tokenizer.to_str()
-
-
-@pytest.fixture
-def unruly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "unruly"))
-    return importlib.import_module("unruly_loaders")
 
 
 @pytest.fixture
@@ -53,16 +42,6 @@ def files(tmp_path: Path) -> Callable[..., list[Request]]:
         return requests
 
     return written
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder for temporary files, in which nothing may be left."""
-    folder, before = tmp_path_factory.mktemp("temporary"), tempfile.tempdir
-    tempfile.tempdir = str(folder)
-    yield folder
-    tempfile.tempdir = before
-    assert list(folder.iterdir()) == []
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import subprocess
@@ -16,36 +15,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tokenizers import Tokenizer
 
 from ragcli.corpus.problem import Problem
 from ragcli.corpus.reading import Limits, Readers, Request
 from ragcli.errors import LoadError
 
 UNRULY = Path(__file__).parent / "unruly"
+
+pytestmark = pytest.mark.usefixtures("temporary")
 MAX_TOKENS = 40
 CHANGES = "changes while it is read; index it again later"
-
-
-@pytest.fixture(scope="module")
-def tokenizer_json(tokenizer: Tokenizer) -> str:
-    return tokenizer.to_str()
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder for temporary files, in which nothing may be left."""
-    folder, before = tmp_path_factory.mktemp("temporary"), tempfile.tempdir
-    tempfile.tempdir = str(folder)
-    yield folder
-    tempfile.tempdir = before
-    assert list(folder.iterdir()) == []
-
-
-@pytest.fixture
-def unruly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(UNRULY))
-    return importlib.import_module("unruly_loaders")
 
 
 @pytest.fixture

@@ -70,6 +70,13 @@ def test_a_renamed_file_embeds_nothing(corpus: Path) -> None:
     assert [row[1:] for row in renamed] == [row[1:] for row in before]
 
 
+def test_a_run_that_finds_nothing_new_writes_nothing(corpus: Path) -> None:
+    _update(corpus)
+    before = {file: file.read_bytes() for file in (corpus / ".ragcli").iterdir()}
+    assert _update(corpus).unchanged == 3
+    assert before == {file: file.read_bytes() for file in (corpus / ".ragcli").iterdir()}
+
+
 def test_a_moved_folder_embeds_nothing(corpus: Path) -> None:
     _update(corpus)
     (corpus / "docs").rename(corpus / "archive")

@@ -150,6 +150,9 @@ def test_globs_outside_and_what_is_no_glob() -> None:
     assert outside is not None
     assert outside("/home/notes/a.md")
     assert not outside("notes/a.md")
-    for glob in ("!", "[z-a]"):
+    nothing = make_filters([], ["[z-a]"], "/home/me").matches
+    assert nothing is not None
+    assert not nothing("m")  # as for git, to which it is no mistake
+    for glob in ("!", "/"):
         with pytest.raises(UsageError, match="cannot read the path glob"):
             make_filters([], [glob], "/home/me")

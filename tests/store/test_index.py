@@ -300,3 +300,24 @@ def test_a_stem_is_counted_by_the_passages_that_hold_it_now(tmp_path: Path, benc
         index.commit()
     with Index.open(tmp_path) as index:
         assert index.document_frequencies(["appl", "pear"]) == {"pear": 2}
+
+
+def test_a_rebuild_that_cannot_take_its_place_leaves_the_index_as_it_was(
+    tmp_path: Path, bench: Bench
+) -> None:
+    _filled(tmp_path, bench, {"a": 3})
+    index = Index.create_or_open(tmp_path, bench.fingerprint, rebuild=True)
+    bench.fill(index, "b", bench.unit(2, seed=2))
+    index.commit()
+    held = sqlite3.connect(tmp_path / "catalogue.sqlite", isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")  # whatever keeps the catalogue from being written
+    with pytest.raises(RagcliError, match="cannot use the index"), index:
+        index.adopt()
+    held.close()
+    with Index.open(tmp_path) as reader:
+        bench.assert_holds(reader, bench.by_text({"a": ("0", bench.unit(3, seed=0))}))
+    with Index.create_or_open(tmp_path, bench.fingerprint, rebuild=True) as index:
+        assert [source.path for source in index.sources()] == ["b"]
+        index.adopt()
+    with Index.open(tmp_path) as reader:
+        assert [source.path for source in reader.sources()] == ["b"]

@@ -22,7 +22,7 @@ from ragcli.store import (
     check_folder,
     check_surroundings,
     locked,
-    made_by,
+    readable_fingerprint,
     remove_leftovers,
 )
 from ragcli.store import surroundings as module
@@ -68,7 +68,7 @@ def test_an_empty_index_is_sound(tmp_path: Path, bench: Bench) -> None:
 def test_where_there_is_no_index_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError):
         list(check_folder(tmp_path))
-    assert made_by(tmp_path) is None
+    assert readable_fingerprint(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,7 +76,7 @@ def test_an_older_index_is_told_from_a_damaged_one(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(FIXTURES / "schema-4", tmp_path / "index"))
     with pytest.raises(IndexOutdatedError):
         list(check_folder(folder))
-    fingerprint = made_by(folder)
+    fingerprint = readable_fingerprint(folder)
     assert fingerprint is not None
     assert fingerprint.encoder_name == "all-MiniLM-L6-v2"
 

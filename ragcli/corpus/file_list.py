@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ragcli.errors import InputError
 
 
-def read_listing(stream: BinaryIO, nul: bool) -> Iterator[Path]:
+def read_file_list(stream: BinaryIO, nul: bool) -> Iterator[Path]:
     """Yield the paths of a list, one a line, or with ``nul`` each ended by a NUL byte.
 
     Paths are as they are written: a relative one is meant from the current folder, and bytes that

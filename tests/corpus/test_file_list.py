@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragcli.corpus.listing import read_listing
+from ragcli.corpus.file_list import read_file_list
 from ragcli.corpus.walk import FoundFile, Problem, walk
 from ragcli.errors import InputError
 
 
 def listed(content: bytes, nul: bool = False) -> list[str]:
-    return [str(path) for path in read_listing(io.BytesIO(content), nul)]
+    return [str(path) for path in read_file_list(io.BytesIO(content), nul)]
 
 
 def test_a_path_a_line() -> None:
@@ -41,7 +41,7 @@ path_bytes = st.binary(min_size=1).filter(lambda name: b"\0" not in name)
 @given(st.lists(path_bytes))
 def test_any_bytes_of_a_name_stay_as_they_are(names: list[bytes]) -> None:
     content = b"\0".join(names)
-    assert list(read_listing(io.BytesIO(content), True)) == [
+    assert list(read_file_list(io.BytesIO(content), True)) == [
         Path(os.fsdecode(name)) for name in names
     ]
 
@@ -54,7 +54,7 @@ def test_a_walk_takes_a_listed_folder_as_a_root_and_tells_of_a_name_that_is_no_t
     (tmp_path / "docs/a.md").write_text("words")
     (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("words")
     monkeypatch.chdir(tmp_path)
-    listing = read_listing(io.BytesIO(b"docs\ncaf\xe9.md\ngone.md\n"), False)
+    listing = read_file_list(io.BytesIO(b"docs\ncaf\xe9.md\ngone.md\n"), False)
     cafe, file, gone = walk(list(listing))
     assert isinstance(cafe, Problem)
     assert "not valid UTF-8" in cafe.reason
