@@ -184,8 +184,9 @@ def _newest(indexes: Sequence[Index], target: Path, tally: _Tally) -> Mapping[st
                 continue
             if _is_same(file.state, other.state):
                 tally.unchanged += 1
-                continue
-            tally.superseded += 1
+            else:
+                tally.superseded += 1
+            # Also of the same content: how new it is decides against what the target holds.
             if _is_better(file.state, other.state):
                 newest[path] = file
     return newest

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ragcli.engine.merging import BATCH_PASSAGES, MergeProgress, MergeReport, merge_indexes
@@ -144,6 +144,14 @@ def test_merged_parts_are_the_index_of_the_whole(
     versions=st.lists(st.tuples(st.sampled_from(["target", *PARTS]), _files), max_size=10),
     stop=st.integers(1, 8),
 )
+@example(
+    versions=[
+        ("target", File("a.md", ["Otters."], "other", 1)),
+        ("one", File("a.md", ["Otters swim."], "hash", 1)),
+        ("two/deep", File("a.md", ["Otters swim."], "hash", 0)),
+    ],
+    stop=1,
+)
 def test_the_newest_whole_version_of_a_file_is_taken_also_after_an_interruption(
     hold: Holding, fresh: Callable[[], Path], versions: list[tuple[str, File]], stop: int
 ) -> None:
@@ -158,13 +166,7 @@ def test_the_newest_whole_version_of_a_file_is_taken_also_after_an_interruption(
         if now.files_done == stop:
             raise KeyboardInterrupt
 
-    expected: dict[str, SourceState] = {}
-    for part in parts.values():
-        for place, file in part.items():
-            state = hold.source("", file.content_hash, file.age)
-            before = expected.setdefault(str(place), state)
-            if _worth(state) > _worth(before) and not _same(state, before):
-                expected[str(place)] = state
+    expected = _winners(hold, parts)
     try:
         report = merge_indexes(list(made.values()), target, progress=interrupt)
         assert _total(report) == sum(len(parts[part]) for part in PARTS)
@@ -176,6 +178,25 @@ def test_the_newest_whole_version_of_a_file_is_taken_also_after_an_interruption(
     for place, version in held.items():
         if version[0].content_hash != INCOMPLETE and Path(place) not in parts["target"]:
             assert version in [candidate.get(place) for candidate in candidates]
+
+
+def _winners(hold: Holding, parts: dict[str, dict[Path, File]]) -> dict[str, SourceState]:
+    """The version of each file that a merge ends with: the newest, or the target's own."""
+    expected = {
+        str(place): hold.source("", file.content_hash, file.age)
+        for place, file in parts["target"].items()
+    }
+    newest: dict[str, SourceState] = {}
+    for part in PARTS:
+        for place, file in parts[part].items():
+            state = hold.source("", file.content_hash, file.age)
+            if _worth(state) > _worth(newest.setdefault(str(place), state)):
+                newest[str(place)] = state
+    for name, state in newest.items():
+        before = expected.setdefault(name, state)
+        if _worth(state) > _worth(before) and not _same(state, before):
+            expected[name] = state
+    return expected
 
 
 def _worth(state: SourceState) -> tuple[bool, int]:
