@@ -84,6 +84,7 @@ LIBRARIES = {
     "torch": _library("torch", "encoder", "reader", "training"),
     "transformers": _library("transformers", "encoder"),
     "typer": _library("typer", "cli"),
+    "watchfiles": _library("watchfiles", "corpus"),
     "yaml": _library("pyyaml", "corpus"),
 }
 """Every outside library of the package. A new one needs a line here and one in pyproject.toml."""

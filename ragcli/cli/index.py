@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,22 +13,15 @@ import typer
 
 from ragcli.cli.environment import Environment
 from ragcli.cli.exits import DONE, SOME_FAILED
-from ragcli.cli.intake import intake, selection
+from ragcli.cli.following import Tell, follow, telling_changes
+from ragcli.cli.intake import Intake, intake, selection
 from ragcli.cli.options import AsJson, EncoderName, IndexFolder, WaitForLock, settings_of
 from ragcli.errors import RagcliError, UsageError
-from ragcli.render.summary import (
-    failure_line,
-    outcome_json,
-    outcome_line,
-    report_json,
-    report_line,
-)
+from ragcli.render.summary import failure_line, outcome_json, report_json, report_line
 
 if TYPE_CHECKING:
     from ragcli.engine.outcomes import IndexReport, Outcome
     from ragcli.engine.progress import IndexProgress
-
-Tell = Callable[["Outcome"], None]
 
 
 def index(
@@ -139,6 +133,12 @@ def index(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End at the first file that cannot be read.")
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Stay, and bring the index up to date whenever a file changes."
+        ),
+    ] = False,
     wait: WaitForLock = False,
     log: Annotated[
         Path | None,
@@ -186,9 +186,8 @@ def index(
             )
         )
         tell = stack.enter_context(_log(environment, log))
+        _check_together(given, dry_run=dry_run, watch=watch, fail_fast=fail_fast)
         if dry_run:
-            if given.streams:
-                raise UsageError("--dry-run cannot tell what standard input would change")
             report = preview_paths(
                 given.paths,
                 folder,
@@ -197,29 +196,48 @@ def index(
                 selection=wanted,
                 rebuild=rebuild,
                 seen_from=environment.cwd,
-                tell=_telling(environment, tell, wanted=not (quiet or as_json)),
+                tell=telling_changes(environment, tell, wanted=not (quiet or as_json)),
             )
-        else:
-            show = stack.enter_context(_progress(environment, wanted=not quiet))
-            stack.enter_context(_advice_on_interrupt(environment))
-            report = index_paths(
-                given.paths,
-                folder,
-                streams=given.streams,
-                encoder_name=settings.encoder,
-                fields=fields,
-                selection=wanted,
-                index_type=index_type,
-                recall=recall,
-                rebuild=rebuild,
-                wait=wait,
-                fail_fast=fail_fast,
-                seen_from=environment.cwd,
-                progress=show,
-                tell=tell,
-            )
-    _print(environment, report, as_json=as_json, quiet=quiet)
-    raise typer.Exit(SOME_FAILED if report.failed else DONE)
+            _print(environment, report, as_json=as_json, quiet=quiet)
+            raise typer.Exit(SOME_FAILED if report.failed else DONE)
+        bring_in_step = partial(
+            index_paths,
+            given.paths,
+            folder,
+            streams=given.streams,
+            encoder_name=settings.encoder,
+            fields=fields,
+            selection=wanted,
+            index_type=index_type,
+            recall=recall,
+            fail_fast=fail_fast,
+            seen_from=environment.cwd,
+        )
+        with _attended(environment, wanted=not quiet) as show:
+            report = bring_in_step(rebuild=rebuild, wait=wait, progress=show, tell=tell)
+        _print(environment, report, as_json=as_json, quiet=quiet)
+        if not watch:
+            raise typer.Exit(SOME_FAILED if report.failed else DONE)
+        from ragcli.corpus.watching import changes
+
+        def again(tell: Tell) -> IndexReport:
+            with _attended(environment, wanted=not quiet) as show:
+                return bring_in_step(wait=True, progress=show, tell=tell)
+
+        unheeded = [environment.cwd / log] if log else []
+        moments = changes(given.paths, wanted, index_folder=folder, unheeded=unheeded)
+        if not quiet:
+            environment.warn("watching for changes; Ctrl-C ends it")
+        follow(environment, moments, again, before=report, log=tell, as_json=as_json, quiet=quiet)
+
+
+def _check_together(given: Intake, *, dry_run: bool, watch: bool, fail_fast: bool) -> None:
+    """Refuse options that cannot be meant together."""
+    if dry_run and given.streams:
+        raise UsageError("--dry-run cannot tell what standard input would change")
+    if watch and (dry_run or fail_fast or given.streams):
+        other = "--dry-run" if dry_run else "--fail-fast" if fail_fast else "standard input"
+        raise UsageError(f"--watch and {other} cannot be had together")
 
 
 def _print(environment: Environment, report: IndexReport, *, as_json: bool, quiet: bool) -> None:
@@ -251,22 +269,23 @@ def _log(environment: Environment, file: Path | None) -> Iterator[Tell]:
         yield tell
 
 
-def _telling(environment: Environment, tell: Tell, *, wanted: bool) -> Tell:
-    """Print what would change as well; what is unchanged needs no line."""
-
-    def told(outcome: Outcome) -> None:
-        tell(outcome)
-        if wanted and outcome.status in {"added", "updated", "removed"}:
-            environment.write_line(outcome_line(outcome))
-
-    return told
+@contextmanager
+def _attended(
+    environment: Environment, *, wanted: bool
+) -> Iterator[Callable[[IndexProgress], None]]:
+    """Show a bar on a terminal, elsewhere nothing; say how to go on after Ctrl-C."""
+    try:
+        with _progress(environment, wanted=wanted) as show:
+            yield show
+    except KeyboardInterrupt:
+        environment.warn("what was written is kept; run the same command again to go on")
+        raise
 
 
 @contextmanager
 def _progress(
     environment: Environment, *, wanted: bool
 ) -> Iterator[Callable[[IndexProgress], None]]:
-    """Show a bar on a terminal; elsewhere the reports go nowhere."""
     if not (wanted and environment.stderr_is_terminal):
         yield lambda _: None
         return
@@ -276,12 +295,3 @@ def _progress(
         yield lambda now: bar.show(
             (now.files_done, now.files_total), (now.bytes_done, now.bytes_total), now.passages
         )
-
-
-@contextmanager
-def _advice_on_interrupt(environment: Environment) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        environment.warn("what was written is kept; run the same command again to go on")
-        raise

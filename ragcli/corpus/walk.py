@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,11 @@ _Found = FoundFile | Skipped | Problem
 
 
 def walk(
-    roots: Sequence[Path], selection: Selection = EVERYTHING, *, index_folder: Path | None = None
+    roots: Sequence[Path],
+    selection: Selection = EVERYTHING,
+    *,
+    index_folder: Path | None = None,
+    listed: Callable[[str], None] = lambda _: None,
 ) -> Iterator[FoundFile | Skipped | Problem]:
     """Yield every file to load once, in sorted order, by the path that the walk came by.
 
@@ -98,9 +102,10 @@ def walk(
 
     A file that is too large and a link that cannot be followed are ``Skipped``. A root that is
     missing or unsupported, a folder that cannot be listed and a name that is not UTF-8 are a
-    ``Problem``; what vanishes during the walk is none.
+    ``Problem``; what vanishes during the walk is none. ``listed`` learns the path of every folder
+    in which it looks.
     """
-    walker = _Walker(selection, index_folder)
+    walker = _Walker(selection, index_folder, listed)
     for root in sorted({Path(os.path.abspath(root)) for root in roots}):
         yield from walker.root(root)
     yield from walker.behind_links()
@@ -109,8 +114,11 @@ def walk(
 class _Walker:
     """One walk: what is wanted, and what was met already."""
 
-    def __init__(self, selection: Selection, index_folder: Path | None) -> None:
+    def __init__(
+        self, selection: Selection, index_folder: Path | None, listed: Callable[[str], None]
+    ) -> None:
         self._sieve = Sieve(selection)
+        self._listed = listed
         self._follows = selection.follow_symlinks
         self._index = os.path.realpath(index_folder) if index_folder else None
         self._real_folders: dict[str, str] = {}
@@ -190,6 +198,7 @@ class _Walker:
             entries = {entry.name: entry for entry in listing}
         if self._is_index(folder.real[:-1], INDEX_MARK in entries) or self._is_known(folder):
             return []
+        self._listed(folder.path)
         folder = folder.with_rules(rules_inside(folder.rules, folder.path, entries))
         met = (self._met(folder, entries[name]) for name in sorted(entries) if name[0] != ".")
         return [found for found in met if found is not None]
