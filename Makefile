@@ -3,6 +3,7 @@
 #   make demo      index the sample corpus, search it, ask it three questions
 #   make test      lint, types and the tests, without those that take minutes
 #   make test-all  the same with all tests
+#   make torture   kill whatever changes an index, hundreds of times, and look at what is left
 #   make docs      write docs/cli.md anew from the commands
 #   make clean     remove what these targets made
 #
@@ -21,10 +22,10 @@ PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 INSTALL := PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet \
            --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all lint docs clean
+.PHONY: help demo test test-all torture lint docs clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,9p'
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,10p'
 
 demo: $(VENV)/.runtime
 	$(RAGCLI) index sample_corpus --index $(DEMO)
@@ -38,6 +39,9 @@ test: lint
 
 test-all: lint
 	$(PYTEST)
+
+torture: $(VENV)/.development
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/torture.py --rows 40 --instants 40
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

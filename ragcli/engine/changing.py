@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ragcli.errors import IndexOutdatedError
+from ragcli.errors import IndexMissingError, IndexOutdatedError
 from ragcli.store import Index, IndexFingerprint
 
 
@@ -21,6 +21,17 @@ def fingerprint_to_change(folder: Path, *, wait: bool) -> IndexFingerprint:
         Index.bring_up_to_date(folder, wait=wait)
         with Index.open(folder) as index:
             return index.fingerprint
+
+
+def earlier_fingerprint(folder: Path, *, wait: bool) -> IndexFingerprint | None:
+    """What made the index that may be in ``folder``; raises as ``fingerprint_to_change`` does.
+
+    ``None`` also for one whose maker was killed before it was begun.
+    """
+    try:
+        return fingerprint_to_change(folder, wait=wait)
+    except IndexMissingError:
+        return None
 
 
 def open_to_change(folder: Path, *, wait: bool) -> Index:

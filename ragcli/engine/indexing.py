@@ -11,7 +11,7 @@ from pathlib import Path
 from ragcli.corpus.loaders import SUPPORTED_SUFFIXES, RecordFields, content_hash
 from ragcli.corpus.problem import Problem
 from ragcli.corpus.walk import EVERYTHING, Selection
-from ragcli.engine.changing import fingerprint_to_change
+from ragcli.engine.changing import earlier_fingerprint
 from ragcli.engine.comparing import Stream, ToRead, Walked, compare
 from ragcli.engine.embedding import Embedder
 from ragcli.engine.encoders import check_requested
@@ -88,7 +88,7 @@ def index_paths(
     folder, ledger = folder.resolve(), Ledger(tell)
     with ledger.timed("walk"):
         walked = Walked.beneath([path.resolve() for path in paths], selection, folder)
-    earlier = _earlier_fingerprint(folder, wait=wait)
+    earlier = earlier_fingerprint(folder, wait=wait)
     if earlier is None and not walked.files and not streams:
         raise _nothing_to_index(paths, walked.problems)
     embedder = _embedder(earlier, encoder_name, rebuild)
@@ -169,14 +169,6 @@ def _preview(item: ToRead, ledger: Ledger, shown: str, rebuild: bool) -> None:
 
 def _view(seen_from: Path | None) -> Path:
     return (seen_from or Path.cwd()).resolve()
-
-
-def _earlier_fingerprint(folder: Path, *, wait: bool) -> IndexFingerprint | None:
-    """What made the index that is there, if any; one of an older version is brought up to date."""
-    try:
-        return fingerprint_to_change(folder, wait=wait)
-    except IndexMissingError:
-        return None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ragcli.engine.changing import fingerprint_to_change
+from ragcli.engine.changing import earlier_fingerprint
 from ragcli.engine.paths import STREAM_PREFIX
 from ragcli.errors import IndexMismatchError, IndexMissingError
 from ragcli.records import Document
@@ -150,8 +150,8 @@ def _common_fingerprint(indexes: Sequence[Index], target: Path, *, wait: bool) -
     first = indexes[0]
     for other in indexes[1:]:
         _require_same(first.fingerprint, first.folder, other.fingerprint, other.folder)
-    if holds_index(target):
-        held = fingerprint_to_change(target, wait=wait)
+    held = earlier_fingerprint(target, wait=wait)
+    if held is not None:
         _require_same(held, target, first.fingerprint, first.folder)
     return first.fingerprint
 

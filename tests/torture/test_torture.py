@@ -1,0 +1,71 @@
+"""The short form of ``torture.py``, and that it notices work which a kill does harm to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("torture.py")
+CARELESS = """
+import shutil, sys
+sys.path.insert(0, {folder!r})
+import phases, torture
+
+def careless(place):
+    shutil.rmtree(place / phases.INDEX)
+    phases.build_quietly(place)
+
+phases.PHASES["update"] = phases.Phase(phases._changed, careless, phases.second_documents)
+sys.exit(torture.main())
+"""
+
+
+def _torture(*command: str) -> tuple[int, list[dict[str, Any]]]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the program forks")
+@pytest.mark.parametrize(
+    "phases",
+    [
+        ("index", "update", "remove"),
+        ("rebuild", "compact", "migrate"),
+        ("merge", "merge-into-new", "update-approximate"),
+        ("import", "export", "repair"),
+    ],
+)
+def test_whatever_is_killed_nothing_is_lost_and_the_end_is_that_of_a_quiet_build(
+    phases: tuple[str, ...],
+) -> None:
+    options = ["--steps", "3", "--rows", "1", "--instants", "1"]
+    for phase in phases:
+        options += ["--phase", phase]
+    code, results = _torture(str(PROGRAM), *options)
+    assert [(result["phase"], result["found"]) for result in results] == [
+        (phase, []) for phase in phases
+    ]
+    assert all(result["kills_at_steps"] >= 2 for result in results)
+    assert code == 0
+
+
+def test_work_that_a_kill_does_harm_to_is_found_out(tmp_path: Path) -> None:
+    program = tmp_path / "careless.py"
+    program.write_text(CARELESS.format(folder=str(PROGRAM.parent)))
+    options = ["--phase", "update", "--steps", "4", "--rows", "0", "--instants", "0"]
+    code, (result,) = _torture(str(program), *options)
+    assert code == 1
+    assert any("the index is gone" in found for found in result["found"])
