@@ -93,10 +93,22 @@ class Catalogue:
             return cls._checked(connection, path)
 
     @classmethod
+    def is_begun(cls, path: Path) -> bool:
+        """Whether there is a catalogue, and not one whose maker was killed before it was begun.
+
+        Raises ``IndexMismatchError`` as ``for_reading`` does.
+        """
+        try:
+            cls.for_reading(path).close()
+        except IndexMissingError:
+            return False
+        return True
+
+    @classmethod
     def _checked(cls, connection: sqlite3.Connection, path: Path) -> Catalogue:
         try:
             version = check_schema(connection)
-            if version == 0:
+            if version == 0 or not _is_begun(connection):
                 raise IndexMissingError(f"no index in {path.parent}", 'run "ragcli index PATH"')
             if version < len(MIGRATIONS):
                 raise IndexOutdatedError(
@@ -514,6 +526,18 @@ class Catalogue:
             " (SELECT count(*) FROM passages)"
         ).fetchone()
         return sources, documents, passages
+
+
+def _is_begun(connection: sqlite3.Connection) -> bool:
+    """Whether a catalogue says what made it, or holds anything, or is damaged.
+
+    One whose maker was killed before that is no index yet.
+    """
+    query = "SELECT EXISTS (SELECT 1 FROM manifest) OR EXISTS (SELECT 1 FROM sources)"
+    try:
+        return bool(connection.execute(query).fetchone()[0])
+    except sqlite3.DatabaseError:
+        return True
 
 
 def _now() -> str:

@@ -100,7 +100,7 @@ class Index:
         lock = acquired_lock(folder, wait=wait)
         try:
             staged = None
-            if rebuild and (folder / CATALOGUE_NAME).exists():
+            if rebuild and Catalogue.is_begun(folder / CATALOGUE_NAME):
                 staged = prepare_rebuild(folder, fingerprint)
             path = staged or folder / CATALOGUE_NAME
             catalogue = Catalogue.for_writing(path)

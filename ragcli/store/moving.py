@@ -32,7 +32,7 @@ from ragcli.store.connection import (
     explained,
     is_damage,
 )
-from ragcli.store.locate import CATALOGUE_NAME, holds_index
+from ragcli.store.locate import CATALOGUE_NAME
 from ragcli.store.rebuilding import remove_rebuild
 from ragcli.store.salvaging import overwrite_catalogue, unlink_database
 from ragcli.store.schema import MIGRATIONS, check_schema, migrate
@@ -160,7 +160,7 @@ def import_catalogue(file: Path, folder: Path, *, replace: bool) -> None:
     ours, ``IndexMismatchError`` for one from a newer version and when ``folder`` holds an index
     that is not to be replaced. The folder is then as it was.
     """
-    if holds_index(folder) and not replace:
+    if not replace and Catalogue.is_begun(folder / CATALOGUE_NAME):
         raise IndexMismatchError(
             f"there is an index in {folder} already",
             "choose another folder with --index, or replace it with --replace",

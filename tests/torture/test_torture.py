@@ -1,4 +1,4 @@
-"""The short form of ``torture.py``, and that it notices work which a kill does harm to."""
+"""The short forms of ``torture.py`` and ``sequences.py``, and that the first notices work which a kill does harm to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 PROGRAM = Path(__file__).with_name("torture.py")
+SEQUENCES = Path(__file__).with_name("sequences.py")
 CARELESS = """
 import shutil, sys
 sys.path.insert(0, {folder!r})
@@ -60,6 +61,15 @@ def test_whatever_is_killed_nothing_is_lost_and_the_end_is_that_of_a_quiet_build
     ]
     assert all(result["kills_at_steps"] >= 2 for result in results)
     assert code == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the program forks")
+@pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.slow)])
+def test_whatever_happened_to_the_files_the_end_is_that_of_a_quiet_build(examples: int) -> None:
+    code, (counts,) = _torture(str(SEQUENCES), "--examples", str(examples))
+    assert code == 0
+    assert counts["sequences"] == examples
+    assert counts["runs"] > 0
 
 
 def test_work_that_a_kill_does_harm_to_is_found_out(tmp_path: Path) -> None:

@@ -16,26 +16,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_points import FaultPoints, die
+from children import do, fault_points, killed_at_instant, killed_at_point, warm_up
 from holdings import Held, differences, flaws, held_in, losses
-from phases import EXPORT, INDEX, PHASES, Phase, Work, build_quietly, shrink_batches
+from phases import EXPORT, INDEX, PHASES, Phase, build_quietly, shrink_batches
 
-from ragcli.engine.embedding import Embedder
 from ragcli.errors import IndexMissingError, IndexOutdatedError
 from ragcli.store import check_export, holds_index
 
@@ -55,87 +51,6 @@ class Result:
     found: list[str] = field(default_factory=list)
 
 
-class WorkFailedError(Exception):
-    """The work ended with an error of its own."""
-
-
-# -- processes -----------------------------------------------------------------------------------
-
-
-def _in_child(work: Callable[[], None]) -> int:
-    """Start ``work`` in a forked process, which has the models' libraries already."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-        os._exit(0)
-    except BaseException:  # noqa: BLE001
-        traceback.print_exc()
-    finally:
-        os._exit(1)
-
-
-def _ended(pid: int) -> bool:
-    """Wait for a child; whether it came to its end, or was killed. Raises ``WorkFailedError``."""
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return False
-    if os.waitstatus_to_exitcode(status):
-        raise WorkFailedError
-    return True
-
-
-def _do(work: Work, place: Path) -> float:
-    """Do the work to its end; its seconds."""
-    started = time.monotonic()
-    _ended(_in_child(lambda: work(place) and None))
-    return time.monotonic() - started
-
-
-def _fault_points(work: Work, place: Path) -> list[tuple[str, bool]]:
-    """The fault points that the work comes to, in order, each with whether it is a step."""
-    told = place.with_suffix(".points")
-
-    def watched() -> None:
-        points: list[tuple[str, bool]] = []
-        FaultPoints(place, lambda name, is_step: points.append((name, is_step))).install()
-        work(place)
-        told.write_text(json.dumps(points))
-
-    _ended(_in_child(watched))
-    return [(name, is_step) for name, is_step in json.loads(told.read_text())]
-
-
-def _killed_at_point(work: Work, place: Path, number: int) -> bool:
-    """Whether the work was killed when it came to the fault point of this number."""
-
-    def dying() -> None:
-        left = number
-
-        def reached(name: str, is_step: bool) -> None:
-            nonlocal left
-            if left == 0:
-                die()
-            left -= 1
-
-        FaultPoints(place, reached).install()
-        work(place)
-
-    return not _ended(_in_child(dying))
-
-
-def _killed_at_instant(work: Work, place: Path, seconds: float) -> bool:
-    """Whether the work was killed after so many seconds."""
-    pid = _in_child(lambda: work(place) and None)
-    time.sleep(seconds)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    return not _ended(pid)
-
-
 # -- trials --------------------------------------------------------------------------------------
 
 
@@ -147,19 +62,19 @@ class Torture:
         self._scratch = scratch
         self._base = scratch / "base"
         self._base.mkdir()
-        _do(phase.prepare, self._base)
+        do(phase.prepare, self._base)
         self._before = self._now(self._base)
         quiet = scratch / "quiet"
         quiet.mkdir()
-        _do(phase.settle, quiet)
-        _do(build_quietly, quiet)
+        do(phase.settle, quiet)
+        do(build_quietly, quiet)
         self._after = held_in(quiet / INDEX)
         place = self._place()
-        self.points = _fault_points(phase.work, place)
+        self.points = fault_points(phase.work, place)
         self._files = self._names(place)
         self.result = Result(name, len(self.points), sum(is_step for _, is_step in self.points))
         self.result.found += [f"undisturbed: {flaw}" for flaw in self._final_flaws(place)]
-        self._seconds = _do(phase.work, self._place())
+        self._seconds = do(phase.work, self._place())
 
     def at_points(self, numbers: Sequence[int]) -> None:
         """Kill at each of these fault points."""
@@ -167,7 +82,7 @@ class Torture:
             name, is_step = self.points[number]
             place = self._place()
             with self._noting(f"point {number} ({name})"):
-                if _killed_at_point(self._phase.work, place, number):
+                if killed_at_point(self._phase.work, place, number):
                     self.result.kills_at_steps += is_step
                     self.result.kills_at_rows += not is_step
                 self._look(place, f"point {number} ({name})")
@@ -183,7 +98,7 @@ class Torture:
                 trial = f"after {moments} s"
                 with self._noting(trial):
                     killed += 1
-                    if not _killed_at_instant(self._phase.work, place, moments[-1]):
+                    if not killed_at_instant(self._phase.work, place, moments[-1]):
                         break
                     self.result.kills_at_instants += 1
             self._look(place, f"after {moments} s")
@@ -192,7 +107,7 @@ class Torture:
         """Check what a kill left, do the work again, and check what comes of it."""
         with self._noting(trial):
             self.result.found += [f"{trial}: {flaw}" for flaw in self._flaws_after_kill(place)]
-            _do(self._phase.work, place)
+            do(self._phase.work, place)
             self.result.found += [f"{trial}, then again: {f}" for f in self._final_flaws(place)]
 
     def _flaws_after_kill(self, place: Path) -> Iterator[str]:
@@ -262,8 +177,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     shrink_batches()
-    warm = Embedder(None)  # what every child needs is loaded once, before they are forked
-    warm.embed([])
+    warm_up()
     is_sound = True
     for name in given.phase or PHASES:
         started = time.monotonic()
