@@ -43,6 +43,7 @@ test-all: lint
 torture: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/torture.py --rows 40 --instants 40
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/sequences.py --examples 300
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/crowd.py --seconds 60
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

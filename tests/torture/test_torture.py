@@ -1,4 +1,4 @@
-"""The short forms of ``torture.py`` and ``sequences.py``, and that the first notices work which a kill does harm to."""
+"""The short forms of the programs beside, and that ``torture.py`` notices harm that is done."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 PROGRAM = Path(__file__).with_name("torture.py")
 SEQUENCES = Path(__file__).with_name("sequences.py")
+CROWD = Path(__file__).with_name("crowd.py")
 CARELESS = """
 import shutil, sys
 sys.path.insert(0, {folder!r})
@@ -70,6 +71,15 @@ def test_whatever_happened_to_the_files_the_end_is_that_of_a_quiet_build(example
     assert code == 0
     assert counts["sequences"] == examples
     assert counts["runs"] > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the program forks")
+def test_two_writers_and_ten_readers_do_not_disturb_each_other() -> None:
+    code, (counts,) = _torture(str(CROWD), "--seconds", "8")
+    assert (code, counts["found"]) == (0, [])
+    assert counts["runs"] > 0
+    assert counts["reads"] > counts["readers"] == 10
+    assert counts["generations"] > 10  # not one commit only was seen
 
 
 def test_work_that_a_kill_does_harm_to_is_found_out(tmp_path: Path) -> None:
