@@ -3,7 +3,7 @@
 #   make demo      index the sample corpus, search it, ask it three questions
 #   make test      lint, types and the tests, without those that take minutes
 #   make test-all  the same with all tests
-#   make torture   kill whatever changes an index, hundreds of times, and look at what is left
+#   make torture   kills, full disks and crowds for whatever changes an index
 #   make docs      write docs/cli.md anew from the commands
 #   make clean     remove what these targets made
 #
@@ -44,6 +44,7 @@ torture: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/torture.py --rows 40 --instants 40
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/sequences.py --examples 300
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/crowd.py --seconds 60
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/full_disk.py
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

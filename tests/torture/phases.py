@@ -20,6 +20,7 @@ from ragcli.engine.indexing import index_paths
 from ragcli.engine.maintaining import compact, export_index, import_index
 from ragcli.engine.merging import merge_indexes
 from ragcli.engine.removing import remove_files
+from ragcli.store import Index
 
 FIXTURES = Path(__file__).parent.parent / "store" / "fixtures"
 INDEX, OTHER, EXPORT = ".ragcli", "other", "kept.ragcli"
@@ -180,8 +181,8 @@ def _remove(place: Path) -> None:
 
 
 def _held_names(place: Path) -> list[str]:
-    with closing(sqlite3.connect(place / INDEX / "catalogue.sqlite")) as connection:
-        return [path for (path,) in connection.execute("SELECT path FROM sources")]
+    with Index.open(place / INDEX) as index:
+        return [source.path for source in index.sources()]
 
 
 def _exported(place: Path) -> None:

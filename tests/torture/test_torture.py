@@ -14,6 +14,8 @@ import pytest
 PROGRAM = Path(__file__).with_name("torture.py")
 SEQUENCES = Path(__file__).with_name("sequences.py")
 CROWD = Path(__file__).with_name("crowd.py")
+FULL_DISK = Path(__file__).with_name("full_disk.py")
+CANNOT_MOUNT = 5
 CARELESS = """
 import shutil, sys
 sys.path.insert(0, {folder!r})
@@ -80,6 +82,18 @@ def test_two_writers_and_ten_readers_do_not_disturb_each_other() -> None:
     assert counts["runs"] > 0
     assert counts["reads"] > counts["readers"] == 10
     assert counts["generations"] > 10  # not one commit only was seen
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the program mounts disks")
+@pytest.mark.parametrize("phase", ["update", "merge"])
+def test_a_full_disk_harms_nothing_and_the_work_goes_on_once_there_is_room(phase: str) -> None:
+    code, results = _torture(str(FULL_DISK), "--phase", phase)
+    if code == CANNOT_MOUNT:
+        pytest.skip("no disk can be mounted here")
+    (result,) = results
+    assert (code, result["found"]) == (0, [])
+    assert result["errors"] > 5
+    assert result["succeeded_with_kb"] > 100
 
 
 def test_work_that_a_kill_does_harm_to_is_found_out(tmp_path: Path) -> None:

@@ -17,23 +17,18 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from children import do, fault_points, killed_at_instant, killed_at_point, warm_up
-from holdings import Held, differences, flaws, held_in, losses
-from phases import EXPORT, INDEX, PHASES, Phase, build_quietly, shrink_batches
-
-from ragcli.errors import IndexMissingError, IndexOutdatedError
-from ragcli.store import check_export, holds_index
+from children import fault_points, killed_at_instant, killed_at_point, warm_up
+from phases import PHASES, Phase, shrink_batches
+from stage import Stage
 
 MOST_INSTANTS_IN_A_ROW = 3
 
@@ -51,112 +46,45 @@ class Result:
     found: list[str] = field(default_factory=list)
 
 
-# -- trials --------------------------------------------------------------------------------------
-
-
 class Torture:
-    """One phase in a scratch folder: its place, what it holds before, what it is to hold."""
+    """One phase on its stage, killed again and again."""
 
     def __init__(self, name: str, phase: Phase, scratch: Path) -> None:
-        self._phase = phase
-        self._scratch = scratch
-        self._base = scratch / "base"
-        self._base.mkdir()
-        do(phase.prepare, self._base)
-        self._before = self._now(self._base)
-        quiet = scratch / "quiet"
-        quiet.mkdir()
-        do(phase.settle, quiet)
-        do(build_quietly, quiet)
-        self._after = held_in(quiet / INDEX)
-        place = self._place()
-        self.points = fault_points(phase.work, place)
-        self._files = self._names(place)
-        self.result = Result(name, len(self.points), sum(is_step for _, is_step in self.points))
-        self.result.found += [f"undisturbed: {flaw}" for flaw in self._final_flaws(place)]
-        self._seconds = do(phase.work, self._place())
+        self._stage = Stage(phase, scratch)
+        self._folder = scratch / "place"
+        self.points = fault_points(phase.work, self._stage.place(self._folder))
+        steps = sum(is_step for _, is_step in self.points)
+        self.result = Result(name, len(self.points), steps, found=self._stage.found)
 
     def at_points(self, numbers: Sequence[int]) -> None:
         """Kill at each of these fault points."""
         for number in numbers:
             name, is_step = self.points[number]
-            place = self._place()
-            with self._noting(f"point {number} ({name})"):
-                if killed_at_point(self._phase.work, place, number):
+            trial = f"point {number} ({name})"
+            place = self._stage.place(self._folder)
+            with self._stage.noting(trial):
+                if killed_at_point(self._stage.phase.work, place, number):
                     self.result.kills_at_steps += is_step
                     self.result.kills_at_rows += not is_step
-                self._look(place, f"point {number} ({name})")
+            self._stage.check(place, trial)
+            self._stage.finish(place, trial)
 
     def at_instants(self, count: int, chance: random.Random) -> None:
         """Kill at least so many times, at random instants, up to three times in a row."""
-        killed = 0
-        while killed < count:
-            place = self._place()
-            moments: list[float] = []
+        tried = 0
+        while tried < count:
+            place = self._stage.place(self._folder)
+            trial = "after"
             for _ in range(chance.randint(1, MOST_INSTANTS_IN_A_ROW)):
-                moments.append(round(chance.uniform(0, self._seconds), 4))
-                trial = f"after {moments} s"
-                with self._noting(trial):
-                    killed += 1
-                    if not killed_at_instant(self._phase.work, place, moments[-1]):
-                        break
-                    self.result.kills_at_instants += 1
-            self._look(place, f"after {moments} s")
-
-    def _look(self, place: Path, trial: str) -> None:
-        """Check what a kill left, do the work again, and check what comes of it."""
-        with self._noting(trial):
-            self.result.found += [f"{trial}: {flaw}" for flaw in self._flaws_after_kill(place)]
-            do(self._phase.work, place)
-            self.result.found += [f"{trial}, then again: {f}" for f in self._final_flaws(place)]
-
-    def _flaws_after_kill(self, place: Path) -> Iterator[str]:
-        if (place / EXPORT).exists():
-            check_export(place / EXPORT)
-        if self._phase.is_damaged or not holds_index(place / INDEX):
-            if self._before and not holds_index(place / INDEX):
-                yield "the index is gone"
-            return
-        held = self._now(place)
-        if held is None:
-            return
-        yield from flaws(place / INDEX)
-        yield from losses(held, self._before or {}, self._after)
-
-    def _final_flaws(self, place: Path) -> Iterator[str]:
-        yield from flaws(place / INDEX)
-        yield from differences(held_in(place / INDEX), self._after)
-        left = self._names(place) ^ self._files
-        if left:
-            yield f"files that differ from an undisturbed run's: {sorted(left)}"
-
-    def _now(self, place: Path) -> Held | None:
-        """What a place's index holds; ``None`` for none, one of an earlier version or damage."""
-        try:
-            return None if self._phase.is_damaged else held_in(place / INDEX)
-        except (IndexMissingError, IndexOutdatedError):
-            return None
-
-    def _place(self) -> Path:
-        """A fresh copy of the prepared place, always at the same path."""
-        place = self._scratch / "place"
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(self._base, place)
-        return place
-
-    @contextmanager
-    def _noting(self, trial: str) -> Iterator[None]:
-        """Note whatever is raised as something that was found."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001
-            self.result.found.append(f"{trial}: {type(error).__name__}: {error}")
-
-    @staticmethod
-    def _names(place: Path) -> set[str]:
-        """Files of the index, without those that come and go: SQLite's two, who held the lock."""
-        passing = ("-wal", "-shm", "write.holder.json")
-        return {f.name for f in (place / INDEX).iterdir() if not f.name.endswith(passing)}
+                seconds = round(chance.uniform(0, self._stage.seconds), 4)
+                trial = f"{trial} {seconds} s"
+                tried += 1
+                with self._stage.noting(trial):
+                    self.result.kills_at_instants += killed_at_instant(
+                        self._stage.phase.work, place, seconds
+                    )
+                self._stage.check(place, trial)
+            self._stage.finish(place, trial)
 
 
 def _spread(numbers: Sequence[int], count: int) -> list[int]:
