@@ -183,6 +183,20 @@ code   here
     assert headings(document) == [(1, "Big title"), (2, "Sub")]
 
 
+def test_html_leaves_out_what_leads_about_the_site(tmp_path: Path) -> None:
+    document = load_text(
+        tmp_path,
+        "a.html",
+        """<div role="navigation"><ul><li>Home</ul></div><form role=Search>Find</form>
+        <h1>Boilers<a class="headerlink" href="#boilers" title="Permalink">¶</a></h1>
+        <h2><a href="#">#</a> Valves <a href="#fn1">1</a></h2><a href="#x">here</a>
+        <a href="https://example.org/#">#</a>
+        <ul><li><a href=x></a></li><li>one</li><li><ul><li>inner</li></ul></li></ul>""",
+    )
+    assert document.text == "Boilers\n\nValves 1\n\nhere #\n\n- one\n\n- inner"
+    assert headings(document) == [(1, "Boilers"), (2, "Valves 1")]
+
+
 def test_html_may_name_its_encoding(tmp_path: Path) -> None:
     content = '<meta charset="koi8-r"><p>Привет</p>'.encode("koi8-r")
     assert load_text(tmp_path, "a.html", content).text == "Привет"

@@ -172,17 +172,14 @@ def _half_removed(place: Path) -> None:
 
 
 def _remove(place: Path) -> None:
-    names = ["docs/0.md", "docs/2.md", "docs/6.md", "docs/long.md", "docs/gone"]
-    gone = [name for name in names if (place / name).exists()]
-    held = _held_names(place)
-    gone = [name for name in gone if any(path.startswith(name) for path in held)]
-    if gone:
-        remove_files(place / INDEX, gone, seen_from=place)
-
-
-def _held_names(place: Path) -> list[str]:
+    names = ("docs/0.md", "docs/2.md", "docs/6.md", "docs/long.md", "docs/gone")
     with Index.open(place / INDEX) as index:
-        return [source.path for source in index.sources()]
+        held = [source.path for source in index.sources()]
+    left = [name for name in names if any(path.startswith(name) for path in held)]
+    if left:
+        remove_files(place / INDEX, left, seen_from=place)
+    else:  # killed behind its commit: what it left beside the index is the next one's to tidy
+        repair(place / INDEX)
 
 
 def _exported(place: Path) -> None:

@@ -21,6 +21,8 @@ _DROPPED = frozenset(
     "audio button canvas dialog head iframe nav noscript object script select style svg template"
     " textarea video -comment".split()
 )
+_DROPPED_ROLES = frozenset("menu menubar navigation search toolbar".split())
+_PERMALINKS = frozenset("¶ # § \uf0c1 🔗".split())  # what an anchor to its own heading is shown as
 _PARAGRAPHS = frozenset(
     "article aside blockquote dl fieldset figure footer form header hr main ol p pre section table"
     " ul".split()
@@ -144,7 +146,7 @@ class _Page:
                 self._add_text(node.text_content or "")
             elif not is_start:
                 self._close(tag)
-            elif tag not in _DROPPED and "hidden" not in node.attributes:
+            elif tag not in _DROPPED and not _is_furniture(node, tag):
                 self._open(tag)
                 stack.append((node, False))
                 children = list(node.iter(include_text=True))
@@ -157,7 +159,7 @@ class _Page:
     def _open(self, tag: str) -> None:
         self._break_at(tag, level=None)
         self._preformatted += tag == "pre"
-        if tag == "li":
+        if tag == "li" and "".join(self._inline).strip() != "-":  # one waits for its text already
             self._inline.append("- ")
         elif tag == "br":
             self._inline.append("\n")
@@ -189,6 +191,16 @@ class _Page:
         else:
             self.built.add_heading(" ".join(text.split()), level)
             self._gap = PARAGRAPH_GAP
+
+
+def _is_furniture(node: LexborNode, tag: str) -> bool:
+    """Whether an element is hidden, leads about the site, or is a heading's link to itself."""
+    attributes = node.attributes
+    if "hidden" in attributes or (attributes.get("role") or "").lower() in _DROPPED_ROLES:
+        return True
+    if tag != "a" or not (attributes.get("href") or "").startswith("#"):
+        return False
+    return node.text().strip() in _PERMALINKS
 
 
 def _tidy(text: str, keep_spaces: bool) -> str:
