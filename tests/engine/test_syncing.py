@@ -262,3 +262,14 @@ def test_the_report_counts_documents_passages_and_seconds(corpus: Path) -> None:
     again = _update(corpus)
     assert (again.documents_unchanged, again.passages_unchanged) == (3, 3)
     assert again.seconds_by_stage["embed"] == 0
+
+
+@pytest.mark.parametrize(("version", "files"), [("schema-4", 3), ("schema-5", 5)])
+def test_an_index_of_an_earlier_version_is_brought_in_step_without_embedding(
+    tmp_path: Path, version: str, files: int
+) -> None:
+    fixture = Path(__file__).parent.parent / "store" / "fixtures" / version
+    shutil.copytree(fixture, tmp_path / ".ragcli", ignore=shutil.ignore_patterns("docs"))
+    shutil.copytree(fixture / "docs", tmp_path / "docs")
+    report = index_paths([tmp_path / "docs"], tmp_path / ".ragcli")
+    assert (report.unchanged, report.passages_embedded) == (files, 0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ragcli.errors import IndexMismatchError
-from ragcli.store import Index
+from ragcli.store import SOUND, Index, check_folder
 from ragcli.store.rows import text_hash
 from ragcli.store.schema import MIGRATIONS, check_schema, migrate, schema_version
 
@@ -120,3 +120,36 @@ def test_an_index_that_an_earlier_version_wrote_is_brought_up_to_date(tmp_path: 
             own = index.vectors([found.passage_id])[0]
             assert np.array_equal(vectors[of_text], own)
             assert index.search(own[None], 1)[0][0][0] == found.passage_id
+
+
+def test_an_index_of_schema_5_is_read_whole(tmp_path: Path) -> None:
+    docs = FIXTURES / "schema-5" / "docs"
+    shutil.copytree(FIXTURES / "schema-5", tmp_path / "index")
+    Index.bring_up_to_date(tmp_path / "index")
+    assert [one for one in check_folder(tmp_path / "index") if one.state != SOUND] == []
+    with Index.open(tmp_path / "index") as index:
+        held = {
+            document.document_id: (document, passages, vectors)
+            for source in index.sources()
+            for document, passages, vectors in index.embedded_documents(source.path)
+        }
+        assert index.summary().index_choice == "flat"
+        for document, passages, vectors in held.values():
+            assert passages
+            for passage, vector in zip(passages, vectors, strict=True):
+                assert document.text[passage.start : passage.end] == passage.text
+                [(found, score)] = index.search(vector[None], 1)[0]
+                assert score == pytest.approx(1, abs=1e-4)
+                assert index.passages([found])[0].passage.text == passage.text
+        assert index.search_words('"harbour"', 50)
+        assert index.search_words('"removed"', 50) == []
+    assert held["docs/log.txt"][0].text == (docs / "log.txt").read_text()
+    assert len(held["docs/log.txt"][1]) > 10
+    handbook = held["docs/handbook.md"][0]
+    assert [heading.text for heading in handbook.headings] == [
+        "Handbook",
+        "Leave",
+        "Travel",
+        "Expenses",
+    ]
+    assert handbook.metadata == {"author": "The staff council"}
