@@ -139,12 +139,12 @@ def test_a_killed_rebuild_leaves_what_was_there_and_the_next_one_goes_on(tmp_pat
 
 
 def test_ctrl_c_writes_the_batch_and_says_how_to_go_on(tmp_path: Path) -> None:
-    _write_documents(tmp_path / "docs", 400, version=1)
+    _write_documents(tmp_path / "docs", 250, version=1)
     with _start(tmp_path) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not holds_index(tmp_path / ".ragcli"):
             time.sleep(0.02)
-        time.sleep(3)
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -152,6 +152,6 @@ def test_ctrl_c_writes_the_batch_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert b"Traceback" not in told
     _assert_sound(tmp_path / ".ragcli")
     written = len(_held(tmp_path / ".ragcli"))
-    assert 0 < written < 400
+    assert 0 < written < 250
     report = index_paths([tmp_path / "docs"], tmp_path / ".ragcli")
-    assert report.added + report.updated <= 400 - written + 1
+    assert report.added + report.updated <= 250 - written + 1

@@ -55,19 +55,19 @@ def _torture(*command: str) -> tuple[int, list[dict[str, Any]]]:
 def test_whatever_is_killed_nothing_is_lost_and_the_end_is_that_of_a_quiet_build(
     phases: tuple[str, ...],
 ) -> None:
-    options = ["--steps", "3", "--rows", "1", "--instants", "1"]
+    options = ["--steps", "2", "--rows", "1", "--instants", "1"]
     for phase in phases:
         options += ["--phase", phase]
     code, results = _torture(str(PROGRAM), *options)
     assert [(result["phase"], result["found"]) for result in results] == [
         (phase, []) for phase in phases
     ]
-    assert all(result["kills_at_steps"] >= 2 for result in results)
+    assert all(result["kills_at_steps"] >= 1 for result in results)
     assert code == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the program forks")
-@pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [10, pytest.param(300, marks=pytest.mark.slow)])
 def test_whatever_happened_to_the_files_the_end_is_that_of_a_quiet_build(examples: int) -> None:
     code, (counts,) = _torture(str(SEQUENCES), "--examples", str(examples))
     assert code == 0
@@ -99,7 +99,7 @@ def test_a_full_disk_harms_nothing_and_the_work_goes_on_once_there_is_room(phase
 def test_work_that_a_kill_does_harm_to_is_found_out(tmp_path: Path) -> None:
     program = tmp_path / "careless.py"
     program.write_text(CARELESS.format(folder=str(PROGRAM.parent)))
-    options = ["--phase", "update", "--steps", "4", "--rows", "0", "--instants", "0"]
+    options = ["--phase", "update", "--steps", "1", "--rows", "0", "--instants", "0"]
     code, (result,) = _torture(str(program), *options)
     assert code == 1
     assert any("the index is gone" in found for found in result["found"])
