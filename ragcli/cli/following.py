@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ragcli.cli.environment import Environment
 from ragcli.errors import RagcliError
-from ragcli.render.summary import failure_line, outcome_line, report_json
+from ragcli.render.summary import failure_line, failure_lines, outcome_line, report_json
 
 if TYPE_CHECKING:
     from ragcli.engine.outcomes import IndexReport, Outcome
@@ -44,10 +44,10 @@ def follow(
         told = {failure_line(item) for item in (*report.skipped, *report.failed)}
         for outcome in news:
             log(outcome)
-            if outcome.reason:
-                environment.warn(failure_line(outcome))
-            elif not (as_json or quiet):
+            if not (outcome.reason or as_json or quiet):
                 environment.write_line(outcome_line(outcome))
+        for line in failure_lines(outcome for outcome in news if outcome.reason):
+            environment.warn(line)
         if news and as_json and not quiet:
             environment.write_line(report_json(report))
 

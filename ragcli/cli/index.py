@@ -17,7 +17,13 @@ from ragcli.cli.following import Tell, follow, telling_changes
 from ragcli.cli.intake import Intake, intake, selection
 from ragcli.cli.options import AsJson, EncoderName, IndexFolder, WaitForLock, settings_of
 from ragcli.errors import RagcliError, UsageError
-from ragcli.render.summary import failure_line, outcome_json, report_json, report_line
+from ragcli.render.summary import (
+    failure_line,
+    failure_lines,
+    outcome_json,
+    report_json,
+    report_line,
+)
 
 if TYPE_CHECKING:
     from ragcli.engine.outcomes import IndexReport, Outcome
@@ -243,8 +249,8 @@ def _check_together(given: Intake, *, dry_run: bool, watch: bool, fail_fast: boo
 def _print(environment: Environment, report: IndexReport, *, as_json: bool, quiet: bool) -> None:
     for skipped in report.skipped if not quiet else ():
         environment.warn(f"skipped {failure_line(skipped)}")
-    for failure in report.failed:
-        environment.warn(failure_line(failure))
+    for line in failure_lines(report.failed):
+        environment.warn(line)
     if not quiet:
         environment.write_line(report_json(report) if as_json else report_line(report))
 

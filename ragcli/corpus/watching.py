@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +110,8 @@ def _told(watched: Watched) -> Iterator[set[str]]:
             if changed or not is_watching:
                 is_watching = True
                 yield {path for _, path in changed}
-    except FileNotFoundError:  # a folder vanished after the walk
-        return
+    except FileNotFoundError:  # a folder vanished after the walk: the next one is without it
+        time.sleep(_IDLE_MILLISECONDS / 1000)
     except (OSError, RuntimeError) as error:
         raise RagcliError(
             f"the system cannot watch {len(watched.places())} folders: {error}",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
 from ragcli.render.machine import json_line
 from ragcli.render.neutral import printable
+
+MOST_TOLD = 5
+"""Failures told of one file, such as records without a text; more would bury all others."""
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _KILO = 1000
@@ -83,6 +87,16 @@ def failure_line(failure: Failure) -> str:
     return f"{printable(failure.path)}: {printable(failure.reason)}"
 
 
+def failure_lines(failures: Iterable[Failure]) -> Iterator[str]:
+    """Yield a line for each failure, of one file the first ``MOST_TOLD`` and how many more."""
+    for path, of_file in groupby(failures, key=lambda failure: failure.path):
+        told = list(of_file)
+        yield from map(failure_line, told[:MOST_TOLD])
+        if len(told) > MOST_TOLD:
+            rest = len(told) - MOST_TOLD
+            yield f"{printable(path)}: and {rest} more like these; --json and --log name them all"
+
+
 def outcome_line(outcome: Outcome) -> str:
     """Return one line that says what became, or would become, of a file."""
     reason = f"  ({printable(outcome.reason)})" if outcome.reason else ""
@@ -116,7 +130,8 @@ def report_line(report: Report) -> str:
     told = ", ".join(f"{count} {word}" for count, word in counts if count) or "nothing to do"
     if report.dry_run:
         return f"{told}; nothing was written (--dry-run)"
-    passages = f"{report.passages_embedded} passages embedded"
+    embedded = report.passages_embedded
+    passages = f"{embedded} passage{'' if embedded == 1 else 's'} embedded"
     return f"{told}; {passages} in {report.seconds:.1f} s → {printable(str(report.index))}"
 
 

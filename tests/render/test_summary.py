@@ -10,6 +10,7 @@ import pytest
 from ragcli.render.summary import (
     byte_size,
     failure_line,
+    failure_lines,
     outcome_json,
     outcome_line,
     report_json,
@@ -61,6 +62,25 @@ def test_the_line_names_what_happened_and_leaves_out_zeros() -> None:
         "3 added, 2 unchanged, 1 removed, 1 failed; 40 passages embedded in 1.2 s"
         " → /home/me/.ragcli"
     )
+
+
+def test_of_one_file_the_first_failures_are_told_and_how_many_more() -> None:
+    records = [Failure("a\x1b.jsonl", f"line {n}: no field 'text'") for n in range(9)]
+    failures = [Failure("first.pdf", "encrypted"), *records, *records[:5], Failure("z.pdf", "bad")]
+    failures.insert(10, Failure("between.pdf", "damaged"))
+    lines = list(failure_lines(failures))
+    assert lines == [
+        "first.pdf: encrypted",
+        *(f"a␛.jsonl: line {n}: no field 'text'" for n in range(5)),
+        "a␛.jsonl: and 4 more like these; --json and --log name them all",
+        "between.pdf: damaged",
+        *(f"a␛.jsonl: line {n}: no field 'text'" for n in range(5)),
+        "z.pdf: bad",
+    ]
+
+
+def test_the_line_of_one_passage() -> None:
+    assert "; 1 passage embedded in" in report_line(replace(Report(), passages_embedded=1))
 
 
 def test_the_line_of_a_run_without_files() -> None:
