@@ -23,7 +23,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 0.1
 
 
 def family(root: int) -> list[int]:

@@ -27,7 +27,10 @@ README = (PROJECT / "README.md").read_text("utf-8")
 GUIDE = (PROJECT / "docs" / "guide.md").read_text("utf-8")
 PAGES = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("guide", "how-it-works", "scaling", "evaluation")),
+    *(
+        f"docs/{name}.md"
+        for name in ("guide", "how-it-works", "scaling", "evaluation", "reliability")
+    ),
 ]
 
 HOME = "/home/you/ragcli"

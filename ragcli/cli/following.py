@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ragcli.cli.environment import Environment
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from ragcli.engine.outcomes import IndexReport, Outcome
 
 Tell = Callable[["Outcome"], None]
+
+RETRY_SECONDS = 10.0
+"""How long to wait after an error."""
 
 _CHANGES = frozenset({"added", "updated", "removed"})
 
@@ -29,27 +34,47 @@ def follow(
 ) -> None:
     """Bring the index in step at each of the ``moments``, and tell what is new.
 
-    What failed ``before`` is not told again while it lasts. An error that a person can mend, such
-    as a full disk, is told, and the next moment tries again.
+    What failed ``before`` is not told again while it lasts. After an error that a person can mend,
+    such as a full disk, it is tried again until it succeeds.
     """
-    told: Collection[str] = {failure_line(item) for item in (*before.skipped, *before.failed)}
+    known: Collection[str] = {failure_line(item) for item in (*before.skipped, *before.failed)}
+    tell = telling_changes(environment, log, wanted=not (as_json or quiet))
     for _ in moments:
-        news: list[Outcome] = []
-        try:
-            report = bring_in_step(news.append)
-        except RagcliError as error:
-            environment.warn(error.message, error.remedy)
-            continue
-        news = [outcome for outcome in news if _is_news(outcome, told)]
-        told = {failure_line(item) for item in (*report.skipped, *report.failed)}
-        for outcome in news:
-            log(outcome)
-            if not (outcome.reason or as_json or quiet):
-                environment.write_line(outcome_line(outcome))
-        for line in failure_lines(outcome for outcome in news if outcome.reason):
+        news = _News(known, tell)
+        report = _insist(environment, partial(bring_in_step, news.hear))
+        known = {failure_line(item) for item in (*report.skipped, *report.failed)}
+        for line in failure_lines(outcome for outcome in news.outcomes if outcome.reason):
             environment.warn(line)
-        if news and as_json and not quiet:
+        if news.outcomes and as_json and not quiet:
             environment.write_line(report_json(report))
+
+
+class _News:
+    """Hears what became of each file in a run, and tells what changed and what newly failed."""
+
+    def __init__(self, known: Collection[str], tell: Tell) -> None:
+        self._known = known
+        self._tell = tell
+        self.outcomes: list[Outcome] = []
+
+    def hear(self, outcome: Outcome) -> None:
+        is_failure = bool(outcome.reason)
+        if outcome.status in _CHANGES or (is_failure and failure_line(outcome) not in self._known):
+            self.outcomes.append(outcome)
+            self._tell(outcome)
+
+
+def _insist(environment: Environment, attempt: Callable[[], IndexReport]) -> IndexReport:
+    """Try until it succeeds; tell each new reason why it does not."""
+    told = ""
+    while True:
+        try:
+            return attempt()
+        except RagcliError as error:
+            if error.message != told:
+                environment.warn(error.message, error.remedy)
+            told = error.message
+            time.sleep(RETRY_SECONDS)
 
 
 def telling_changes(environment: Environment, tell: Tell, *, wanted: bool) -> Tell:
@@ -61,9 +86,3 @@ def telling_changes(environment: Environment, tell: Tell, *, wanted: bool) -> Te
             environment.write_line(outcome_line(outcome))
 
     return told
-
-
-def _is_news(outcome: Outcome, told: Collection[str]) -> bool:
-    return outcome.status in _CHANGES or (
-        bool(outcome.reason) and failure_line(outcome) not in told
-    )

@@ -244,6 +244,8 @@ def _check_together(given: Intake, *, dry_run: bool, watch: bool, fail_fast: boo
     if watch and (dry_run or fail_fast or given.streams):
         other = "--dry-run" if dry_run else "--fail-fast" if fail_fast else "standard input"
         raise UsageError(f"--watch and {other} cannot be had together")
+    if watch and not given.paths:
+        raise UsageError("there is nothing to watch", "name files or folders")
 
 
 def _print(environment: Environment, report: IndexReport, *, as_json: bool, quiet: bool) -> None:

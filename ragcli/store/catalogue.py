@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from ragcli.errors import (
-    IndexMissingError,
-    IndexOutdatedError,
-)
+from ragcli.errors import IndexMismatchError, IndexMissingError, IndexOutdatedError
 from ragcli.records import (
     Document,
     DocumentDescription,
@@ -96,12 +93,14 @@ class Catalogue:
     def is_begun(cls, path: Path) -> bool:
         """Whether there is a catalogue, and not one whose maker was killed before it was begun.
 
-        Raises ``IndexMismatchError`` as ``for_reading`` does.
+        One that is damaged, or of another schema, is there.
         """
         try:
             cls.for_reading(path).close()
         except IndexMissingError:
             return False
+        except (IndexMismatchError, sqlite3.DatabaseError):
+            return True
         return True
 
     @classmethod

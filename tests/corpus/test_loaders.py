@@ -187,13 +187,13 @@ def test_html_leaves_out_what_leads_about_the_site(tmp_path: Path) -> None:
     document = load_text(
         tmp_path,
         "a.html",
-        """<div role="navigation"><ul><li>Home</ul></div><form role=Search>Find</form>
+        """<div role="navigation menu"><ul><li>Home</ul></div><form role=Search>Find</form>
         <h1>Boilers<a class="headerlink" href="#boilers" title="Permalink">¶</a></h1>
         <h2><a href="#">#</a> Valves <a href="#fn1">1</a></h2><a href="#x">here</a>
-        <a href="https://example.org/#">#</a>
+        <a href="https://example.org/#">#</a> <a href="#s5">§</a>5
         <ul><li><a href=x></a></li><li>one</li><li><ul><li>inner</li></ul></li></ul>""",
     )
-    assert document.text == "Boilers\n\nValves 1\n\nhere #\n\n- one\n\n- inner"
+    assert document.text == "Boilers\n\nValves 1\n\nhere # §5\n\n- one\n\n- inner"
     assert headings(document) == [(1, "Boilers"), (2, "Valves 1")]
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from watchfiles import Change
 
 from ragcli.corpus.selection import EVERYTHING
 from ragcli.corpus.watching import Watched, changes
@@ -150,13 +149,13 @@ def test_only_folders_that_a_walk_lists_are_watched(tmp_path: Path) -> None:
     (tmp_path / "docs" / ".gitignore").write_text("node_modules/")
     (tmp_path / "docs" / "link").symlink_to(tmp_path / "elsewhere")
     watched = _watched(tmp_path / "docs", index=tmp_path / ".ragcli")
-    assert watched.places() == [str(tmp_path / "docs"), str(tmp_path / "docs" / "deep")]
-    assert watched.concerns(Change.modified, str(tmp_path / "docs" / "a.md"))
-    assert not watched.concerns(Change.modified, str(tmp_path / "elsewhere" / "a.md"))
+    assert watched.places == (str(tmp_path / "docs"), str(tmp_path / "docs" / "deep"))
+    assert watched.concerns(str(tmp_path / "docs" / "a.md"))
+    assert not watched.concerns(str(tmp_path / "elsewhere" / "a.md"))
 
 
 def test_of_a_missing_root_the_nearest_folder_above_is_watched(tmp_path: Path) -> None:
     watched = _watched(tmp_path / "no" / "such" / "folder", index=tmp_path / ".ragcli")
-    assert watched.places() == [str(tmp_path)]
-    assert watched.concerns(Change.added, str(tmp_path / "no"))
-    assert not watched.concerns(Change.added, str(tmp_path / "nothing"))
+    assert watched.places == (str(tmp_path),)
+    assert watched.concerns(str(tmp_path / "no"))
+    assert not watched.concerns(str(tmp_path / "nothing"))

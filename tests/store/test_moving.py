@@ -155,6 +155,19 @@ def test_an_index_that_went_apart_from_its_copy_is_not_searched_with_its_vectors
         assert one.lineage != other.lineage
 
 
+def test_also_one_that_is_damaged_or_old_is_replaced_only_on_demand(
+    exported: Path, tmp_path: Path
+) -> None:
+    old = (FIXTURES / "schema-4" / CATALOGUE).read_bytes()
+    (tmp_path / "there").mkdir()
+    for content in (old, old[:20000], b"\0" * 40000):
+        (tmp_path / "there" / CATALOGUE).write_bytes(content)
+        with pytest.raises(IndexMismatchError, match="there is an index") as caught:
+            _import(exported, tmp_path / "there")
+        assert "--replace" in caught.value.remedy
+        assert (tmp_path / "there" / CATALOGUE).read_bytes() == content
+
+
 def test_a_damaged_index_is_replaced(exported: Path, target: Path, shelf: Shelf) -> None:
     for damage in (b"\0" * 40000, b"", (target / CATALOGUE).read_bytes()[:20000]):
         (target / CATALOGUE).write_bytes(damage)

@@ -22,7 +22,9 @@ _DROPPED = frozenset(
     " textarea video -comment".split()
 )
 _DROPPED_ROLES = frozenset("menu menubar navigation search toolbar".split())
-_PERMALINKS = frozenset("¶ # § \uf0c1 🔗".split())  # what an anchor to its own heading is shown as
+# What the link of a heading to itself is shown as; of these "#" and "§" stand in texts as well.
+_PERMALINKS = frozenset("¶ \uf0c1 🔗".split())
+_HEADING_LINKS = _PERMALINKS | {"#", "§"}
 _PARAGRAPHS = frozenset(
     "article aside blockquote dl fieldset figure footer form header hr main ol p pre section table"
     " ul".split()
@@ -196,11 +198,13 @@ class _Page:
 def _is_furniture(node: LexborNode, tag: str) -> bool:
     """Whether an element is hidden, leads about the site, or is a heading's link to itself."""
     attributes = node.attributes
-    if "hidden" in attributes or (attributes.get("role") or "").lower() in _DROPPED_ROLES:
+    roles = (attributes.get("role") or "").lower().split()
+    if "hidden" in attributes or (roles and roles[0] in _DROPPED_ROLES):
         return True
     if tag != "a" or not (attributes.get("href") or "").startswith("#"):
         return False
-    return node.text().strip() in _PERMALINKS
+    is_in_heading = node.parent is not None and node.parent.tag in _HEADINGS
+    return node.text().strip() in (_HEADING_LINKS if is_in_heading else _PERMALINKS)
 
 
 def _tidy(text: str, keep_spaces: bool) -> str:
