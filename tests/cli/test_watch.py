@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ragcli.errors import IndexMissingError
+from ragcli.cli import Environment, following
+from ragcli.cli.following import follow
+from ragcli.engine.indexing import index_paths
+from ragcli.errors import IndexMissingError, RagcliError
 from ragcli.store import Index
 
 if TYPE_CHECKING:
     from conftest import Run
+
+    from ragcli.engine.outcomes import IndexReport, Outcome
 
 NEXT_SECONDS = 60
 
@@ -117,6 +123,41 @@ def test_another_writer_is_awaited_and_the_json_summaries_are_lines(tmp_path: Pa
         summary = json.loads(process.stdout.readline())
         assert (summary["added"], summary["unchanged"]) == (1, 1)
         assert set(_held(tmp_path)) == {"docs/a.md", "docs/b.md"}
+
+
+def test_after_an_error_it_is_tried_again_and_nothing_is_left_untold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.md").write_text("An otter swims.")
+    out, err, logged = io.StringIO(), io.StringIO(), []
+    environment = Environment(io.StringIO(), out, err, cwd=tmp_path)
+    before = index_paths([docs], tmp_path / ".ragcli", seen_from=tmp_path)
+    attempts = 0
+
+    def fails_twice(tell: Callable[[Outcome], None]) -> IndexReport:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            (docs / f"{attempts}.md").write_text(f"A kettle boils {attempts}.")
+            index_paths([docs], tmp_path / ".ragcli", seen_from=tmp_path, tell=tell)
+            raise RagcliError("the disk is full")
+        return index_paths([docs], tmp_path / ".ragcli", seen_from=tmp_path, tell=tell)
+
+    monkeypatch.setattr(following, "RETRY_SECONDS", 0.01)
+    follow(
+        environment,
+        [None],
+        fails_twice,
+        before=before,
+        log=logged.append,
+        as_json=False,
+        quiet=False,
+    )
+    assert out.getvalue() == "added      docs/1.md\nadded      docs/2.md\n"
+    assert err.getvalue() == "ragcli: the disk is full\n"
+    assert [outcome.path for outcome in logged] == ["docs/1.md", "docs/2.md"]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_whatever_happened_to_the_files_the_end_is_that_of_a_quiet_build(example
     code, (counts,) = _torture(str(SEQUENCES), "--examples", str(examples))
     assert code == 0
     assert counts["sequences"] == examples
-    assert counts["runs"] > 0
+    assert counts["kills"] > 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the program forks")

@@ -88,11 +88,10 @@ class Torture:
 
 
 def _spread(numbers: Sequence[int], count: int) -> list[int]:
-    """So many of the numbers, evenly spread from first to last; all of them for 0."""
+    """So many of the numbers, evenly spread and none at either end; all of them for 0."""
     if not count or count >= len(numbers):
         return list(numbers)
-    gap = (len(numbers) - 1) / max(count - 1, 1)
-    return [numbers[round(n * gap)] for n in range(count)]
+    return [numbers[int((n + 0.5) * len(numbers) / count)] for n in range(count)]
 
 
 def main() -> int:
