@@ -191,8 +191,8 @@ def index(
                 stdin_name=stdin_name,
             )
         )
-        tell = stack.enter_context(_log(environment, log))
         _check_together(given, dry_run=dry_run, watch=watch, fail_fast=fail_fast)
+        tell = stack.enter_context(_log(environment, log))
         if dry_run:
             report = preview_paths(
                 given.paths,

@@ -25,7 +25,8 @@ PASSAGE_TOKENS = 200
 KEPT_PRIMITIVES = "32"
 """What oneDNN, with which torch multiplies, keeps compiled: by default 1,024 shapes of batches.
 
-Passages come in ever new shapes. Over 6,000 of them the default took 165 MB more and no less time.
+Passages come in ever new shapes. Over 6,000 of them the default took 165 MB more; it is faster by
+some 5 % (28.4 s instead of 30.0 for 2,560 passages, the mean of six on a noisy machine).
 """
 
 

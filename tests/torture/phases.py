@@ -207,7 +207,7 @@ def _of_an_earlier_version(place: Path) -> None:
 
 
 def _damage(place: Path) -> None:
-    """An index that lost passages and vectors, and whose inverted index forgot a row."""
+    """An index that lost passages and vectors."""
     _indexed(place)
     with closing(sqlite3.connect(place / INDEX / "catalogue.sqlite")) as connection:
         connection.execute("DELETE FROM vectors WHERE passage_id % 5 = 0")
