@@ -32,10 +32,10 @@ Work = Callable[[Path], object]
 
 def shrink_batches() -> None:
     """Make batches of a few passages, so that a small index takes many commits."""
-    writing.BATCH_PASSAGES = 8
-    writing.BATCH_READY_PASSAGES = 16
+    writing.BATCH_PASSAGES = 4
+    writing.BATCH_READY_PASSAGES = 8
     writing.BATCH_SOURCES = 4
-    merging.BATCH_PASSAGES = 8
+    merging.BATCH_PASSAGES = 4
     merging.BATCH_FILES = 3
 
 
@@ -63,7 +63,7 @@ def _write(file: Path, text: str, edition: int = 0) -> None:
 
 
 def _sections(number: int, count: int, edition: int) -> str:
-    """A Markdown text of so many sections, each a passage; every third differs by the edition."""
+    """A Markdown text of so many sections, some four a passage; every third differs by edition."""
     return "\n\n".join(
         f"## The {WORDS[(number + n) % 10]} {n}\n\nA kettle and {WORDS[n % 10]} {number * 100 + n}"
         f" in edition {edition if n % 3 == 0 else 0}."
@@ -85,7 +85,7 @@ def _records(count: int, edition: int) -> str:
 
 
 def first_documents(place: Path) -> None:
-    """Texts of several passages, one of more than a batch, records, and a file without words."""
+    """Texts of a passage or two, one of more than a batch, records, and a file without words."""
     docs = place / "docs"
     for number in range(8):
         _write(docs / f"{number}.md", _sections(number, 3 + number % 3, 1))
