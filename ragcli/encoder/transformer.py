@@ -9,10 +9,11 @@ Shapes: B batch, L tokens, D dimension.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -99,6 +100,10 @@ class EncoderLayer(nn.Module):
         memory = self.attention.project_memory(states)
         return self._take_in(states, self.attention(states, memory, mask).values)
 
+    def forward_packed(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
+        """``states (N, D)`` of sequences of ``lengths``, one behind the other → ``(N, D)``."""
+        return self._take_in(states, self.attention.within(states, lengths))
+
     def trace(self, states: Tensor) -> tuple[Tensor, HeadTrace]:
         """Compute what ``forward`` does without a mask, and what each head did on the way."""
         queries = self.attention.split_heads(self.attention.query(states))
@@ -130,13 +135,41 @@ class TransformerEncoder(nn.Module):
     def forward(
         self, token_ids: Tensor, mask: Tensor | None = None, segment_ids: Tensor | None = None
     ) -> Tensor:
-        """``token_ids (B, L)``, ``mask (B, L)`` true at real tokens → states ``(B, L, D)``."""
-        states: Tensor = self.embeddings(token_ids, segment_ids)
-        states = states.to(next(self.layers.parameters()).dtype)
+        """``token_ids (B, L)``, ``mask (B, L)`` true at real tokens → states ``(B, L, D)``.
+
+        A CPU is spared the padding; a GPU prefers few large steps to many small ones. States of
+        padding mean nothing.
+        """
+        forward = self.forward_packed if token_ids.device.type == "cpu" else self.forward_padded
+        return forward(token_ids, mask, segment_ids)
+
+    def forward_padded(
+        self, token_ids: Tensor, mask: Tensor | None, segment_ids: Tensor | None
+    ) -> Tensor:
+        """Compute what ``forward`` does for all sequences at once, padding included."""
+        states = self._embed(token_ids, segment_ids)
         attention_mask = None if mask is None else mask[:, None, None, :]
         for layer in self.encoder_layers:
             states = layer(states, attention_mask)
         return states
+
+    def forward_packed(
+        self, token_ids: Tensor, mask: Tensor | None, segment_ids: Tensor | None
+    ) -> Tensor:
+        """Compute what ``forward`` does for the real tokens alone, one behind the other."""
+        mask = torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
+        real = mask.flatten().nonzero().squeeze(1)
+        lengths = mask.sum(1).tolist()
+        embedded = self._embed(token_ids, segment_ids).flatten(0, 1)
+        states = embedded[real]
+        for layer in self.encoder_layers:
+            states = layer.forward_packed(states, lengths)
+        return torch.zeros_like(embedded).index_copy(0, real, states).view(*mask.shape, -1)
+
+    def _embed(self, token_ids: Tensor, segment_ids: Tensor | None) -> Tensor:
+        """Embeddings ``(B, L, D)`` in the number format of the layers."""
+        states: Tensor = self.embeddings(token_ids, segment_ids)
+        return states.to(next(self.layers.parameters()).dtype)
 
     def trace(self, token_ids: Tensor) -> tuple[Tensor, list[HeadTrace]]:
         """Compute what ``forward`` does without a mask, and what the heads of each layer did."""

@@ -30,6 +30,22 @@ def test_padding_does_not_change_the_states() -> None:
         assert not torch.allclose(network(ids)[0], network(padded)[0, :3], atol=1e-3)
 
 
+def test_sparing_the_padding_changes_neither_states_nor_gradients() -> None:
+    network = _network()
+    ids = torch.tensor([[5, 6, 7, 0, 0], [1, 2, 3, 4, 5], [9, 0, 0, 0, 0]])
+    mask, segments = ids > 0, (ids > 4).long()
+    found = []
+    for forward in (network.forward_padded, network.forward_packed):
+        network.zero_grad()
+        states = forward(ids, mask, segments)[mask]
+        states.square().sum().backward()  # type: ignore[no-untyped-call]
+        gradients = [parameter.grad for parameter in network.parameters()]
+        found.append([states, *(g for g in gradients if g is not None)])
+    assert len(found[0]) == len(list(network.parameters())) + 1
+    for padded, packed in zip(*found, strict=True):
+        assert torch.allclose(padded, packed, atol=1e-5)
+
+
 def test_order_and_segment_count() -> None:
     network = _network()
     with torch.inference_mode():
