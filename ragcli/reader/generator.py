@@ -45,8 +45,8 @@ class ReaderFingerprint:
 class Reader:
     """A trained ``FusionInDecoder`` with its tokenizer.
 
-    The encoder runs in the fastest exact-enough format of the processor, the decoder and
-    everything that is shown of it in float32.
+    What is most expensive runs in the fastest exact-enough format of the processor (see
+    ``FusionInDecoder.shorten``), attention and everything that is shown of it in float32.
     """
 
     def __init__(self, network: FusionInDecoder, fingerprint: ReaderFingerprint) -> None:
@@ -57,7 +57,7 @@ class Reader:
             [(self.tokenizer.id_to_token(n) or "").startswith("##") for n in vocabulary]
         )
         self.network = network.eval()
-        self.network.encoder.layers.to(fast_dtype())
+        self.network.shorten(fast_dtype())
 
     @property
     def arithmetic(self) -> str:

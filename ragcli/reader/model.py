@@ -201,22 +201,36 @@ class FusionInDecoder(nn.Module):
                 for group in batch.groups
             ]
         )
-        # The encoder may run in a shorter format; what is shown of the decoder is exact.
-        memory = states[batch.memory_index].to(self.copy_key.weight.dtype)
+        memory = states[batch.memory_index]
+        # What reads the encoder's states may run in its format; the decoder goes on in its own.
+        exact = self.copy_query.weight.dtype
         return Memory(
-            memory,
+            memory.to(exact),
             batch.memory_ids,
             batch.memory_mask,
             batch.copyable,
-            self.copy_key(memory),
+            self.copy_key(memory).to(exact),
             tuple(
                 # Laid out once, or every decoding step would copy them anew.
-                (keys.contiguous(), values.contiguous())
+                (keys.to(exact).contiguous(), values.to(exact).contiguous())
                 for keys, values in (
                     layer.cross_attention.project_memory(memory) for layer in self.decoder_layers
                 )
             ),
         )
+
+    def shorten(self, dtype: torch.dtype) -> None:
+        """Compute the most expensive parts in ``dtype``, everything that is shown as it was.
+
+        These are the encoder, the keys and values of its states, and the output over the
+        vocabulary, whose embeddings are the input's.
+        """
+        self.encoder.layers.to(dtype)
+        self.encoder.embeddings.word.to(dtype)
+        self.copy_key.to(dtype)
+        for layer in self.decoder_layers:
+            layer.cross_attention.key.to(dtype)
+            layer.cross_attention.value.to(dtype)
 
     def value_norms(self, memory: Memory) -> tuple[Tensor, ...]:
         """How much each memory position can contribute to each head, ``(B, H, M)`` a layer."""
@@ -293,7 +307,8 @@ class FusionInDecoder(nn.Module):
     def vocabulary_logits(self, states: Tensor) -> Tensor:
         """``states (..., D)`` → ``(..., V + special)``; output embeddings are the input ones."""
         mapped = self.vocabulary_norm(functional.gelu(self.vocabulary_map(states)))
-        words = functional.linear(mapped, self.encoder.embeddings.word.weight.to(mapped.dtype))
+        embeddings = self.encoder.embeddings.word.weight
+        words = functional.linear(mapped.to(embeddings.dtype), embeddings)
         special = functional.linear(mapped, self.special.weight)
         logits: Tensor = torch.cat((words, special), -1).float() + self.vocabulary_bias
         return logits
