@@ -133,6 +133,7 @@ def evaluate_answers(
     limit: Limit = None,
     seed: Seed = 0,
     k: PassagesToRead = None,
+    form: AnswerForm = None,
     beams: Beams = None,
     min_confidence: MinConfidence = None,
     mode: Mode = None,
@@ -149,9 +150,11 @@ def evaluate_answers(
 ) -> None:
     """Score answers from end to end: question, retrieval, answer.
 
-    Prints exact match and F1 in percent, as SQuAD's scripts define them, how often ask abstains
-    where it should and where not, how many of its answers are wrong, and how far its confidence is
-    off. Documents are named as eval retrieval names them.
+    Prints exact match and F1 in percent, as SQuAD's scripts define them, how many answers
+    hold an accepted one, how often ask abstains where it should and where not, how many of its
+    answers are wrong, and how far its confidence is off. A sentence is wrong when it does not hold
+    an accepted answer, a short answer below an F1 of 50 %. Documents are named as eval retrieval
+    names them.
     """
     from ragcli.engine.asking import AskOptions
     from ragcli.engine.evaluating_answers import evaluate_answers as measure
@@ -173,6 +176,7 @@ def evaluate_answers(
     )
     given = {
         "k": settings.k,
+        "form": form,
         "beams": beams,
         "min_confidence": settings.min_confidence,
         "encoder_name": settings.encoder,

@@ -12,20 +12,19 @@ import numpy as np
 from ragcli.engine.asking import AskOptions, ask
 from ragcli.engine.evaluating import sample
 from ragcli.engine.judged import AnsweredQuestion
-from ragcli.evaluation.answers import exact_match, f1
+from ragcli.evaluation.answers import exact_match, f1, holds, is_right
 from ragcli.evaluation.calibration import expected_calibration_error
 from ragcli.evaluation.ranking import confidence_interval
+from ragcli.reader.model import SENTENCE
 from ragcli.records import Answer, Question
-
-RIGHT = 0.5
-"""F1 from which an answer counts as right, for calibration and for wrong answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
     """What became of one question: ``em`` and ``f1`` in [0, 1], ``recall`` where it is judged.
 
-    An unanswerable question is right when ``text`` is ``None``.
+    ``holds`` an accepted answer: 1 or 0. An unanswerable question is right when ``text`` is
+    ``None``.
     """
 
     question: AnsweredQuestion
@@ -33,6 +32,8 @@ class ScoredAnswer:
     confidence: float
     em: float
     f1: float
+    holds: float
+    is_right: bool
     recall: float | None
 
 
@@ -41,9 +42,10 @@ class AnswersScore:
     """Means over ``n`` questions, of which ``unanswerable`` have no accepted answer.
 
     ``means`` and 95 % ``intervals``, in percent: ``em`` and ``f1`` over all (as in SQuAD 2.0), the
-    same of the answerable ones, ``recall@k`` of relevant documents among what was read; further
-    ``abstained`` of either kind, ``wrong`` of the answers given, and their ``ece``, expected
-    calibration error of their confidences. ``seconds`` of retrieving and reading.
+    same of the answerable ones, how many of their answers hold an accepted one, ``recall@k`` of
+    relevant documents among what was read; further ``abstained`` of either kind, ``wrong`` of the
+    answers given, and their ``ece``, expected calibration error of their confidences. ``seconds``
+    of retrieving and reading.
     """
 
     n: int
@@ -73,7 +75,7 @@ def evaluate_answers(
     asked = (Question(one.text, one.question_id) for one in questions)
     scored = []
     for question, answer in zip(questions, ask(folder, asked, options), strict=True):
-        scored.append(_score(question, answer))
+        scored.append(_score(question, answer, options.form))
         progress(len(scored), len(questions))
     seconds = time.perf_counter() - started
     values = dict(_values(scored, options.k))
@@ -90,7 +92,7 @@ def evaluate_answers(
     )
 
 
-def _score(question: AnsweredQuestion, answer: Answer) -> ScoredAnswer:
+def _score(question: AnsweredQuestion, answer: Answer, form: str) -> ScoredAnswer:
     names = {
         hit.stored.document_id if hit.stored.is_record else hit.stored.path
         for hit in answer.passages
@@ -102,6 +104,8 @@ def _score(question: AnsweredQuestion, answer: Answer) -> ScoredAnswer:
         answer.confidence,
         exact_match(answer.text, question.answers),
         f1(answer.text, question.answers),
+        holds(answer.text, question.answers),
+        is_right(answer.text, question.answers, sentence=form == SENTENCE),
         len(names & relevant) / len(relevant) if relevant else None,
     )
 
@@ -116,9 +120,10 @@ def _values(scored: Sequence[ScoredAnswer], k: int) -> Iterator[tuple[str, list[
         "f1": [one.f1 for one in scored],
         "answerable_em": [one.em for one in answerable],
         "answerable_f1": [one.f1 for one in answerable],
+        "answerable_holds": [one.holds for one in answerable],
         "answerable_abstained": [float(one.text is None) for one in answerable],
         "unanswerable_abstained": [float(one.text is None) for one in others],
-        "wrong": [float(one.f1 < RIGHT) for one in given],
+        "wrong": [float(not one.is_right) for one in given],
         f"recall@{k}": [one.recall for one in scored if one.recall is not None],
     }
     yield from ((name, own) for name, own in measures.items() if own)
@@ -129,7 +134,7 @@ def _calibration_error(scored: Sequence[ScoredAnswer]) -> float:
     given = [one for one in scored if one.text is not None]
     return expected_calibration_error(
         np.array([one.confidence for one in given]),
-        np.array([float(one.f1 >= RIGHT) for one in given]),
+        np.array([float(one.is_right) for one in given]),
     )
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_RIGHT = 0.5
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -40,6 +41,16 @@ def f1(prediction: str | None, answers: Sequence[str]) -> float:
     if prediction is None or not answers:
         return float(prediction is None and not answers)
     return max(_token_f1(normalise(prediction).split(), normalise(a).split()) for a in answers)
+
+
+def is_right(prediction: str | None, answers: Sequence[str], *, sentence: bool) -> bool:
+    """Whether an answer counts as right where only right and wrong are told apart.
+
+    A short answer is right from an F1 of 0.5, a sentence when it holds an accepted answer.
+    """
+    if sentence:
+        return holds(prediction, answers) == 1
+    return f1(prediction, answers) >= _RIGHT
 
 
 def _token_f1(predicted: list[str], wanted: list[str]) -> float:

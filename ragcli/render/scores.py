@@ -63,6 +63,8 @@ class ScoredAnswer(Protocol):
     @property
     def f1(self) -> float: ...  # noqa: D102
     @property
+    def holds(self) -> float: ...  # noqa: D102
+    @property
     def recall(self) -> float | None: ...  # noqa: D102
 
 
@@ -97,6 +99,7 @@ _MEANINGS = {
     "f1": "F1, all",
     "answerable_em": "exact match, answerable",
     "answerable_f1": "F1, answerable",
+    "answerable_holds": "holds an accepted answer",
     "answerable_abstained": "abstained, answerable",
     "unanswerable_abstained": "abstained, unanswerable",
     "wrong": "wrong, of answers given",
@@ -145,6 +148,7 @@ def answered_json(answer: ScoredAnswer) -> str:
             "confidence": round(answer.confidence, DIGITS),
             "em": answer.em,
             "f1": round(answer.f1, DIGITS),
+            "holds": answer.holds,
             "recall": answer.recall,
         }
     )

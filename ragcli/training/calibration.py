@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ragcli.evaluation.answers import f1, holds
+from ragcli.evaluation.answers import is_right
 from ragcli.evaluation.calibration import expected_calibration_error
 from ragcli.reader import Reader, load_reader
 from ragcli.reader.confidence import CALIBRATIONS, Calibration, features
-from ragcli.reader.model import FORMS, SHORT
+from ragcli.reader.model import FORMS, SENTENCE, SHORT
 from ragcli.training.data import read_rows, texts_of
 
-RIGHT = 0.5
 CHUNK = 64
 """Rows read at once."""
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
@@ -45,10 +44,6 @@ def fit(inputs: NDArray[np.float64], right: NDArray[np.float64]) -> Calibration:
     return Calibration(*(round(float(value), 4) for value in w))
 
 
-def _is_right(text: str, accepted: Sequence[str]) -> bool:
-    return f1(text, accepted) >= RIGHT
-
-
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """What is kept of a generation, whose attention would take megabytes."""
@@ -59,7 +54,6 @@ class _Reading:
 
 
 def _read(reader: Reader, rows: Sequence[Mapping[str, object]], form: str) -> Iterator[_Reading]:
-    judge = _is_right if form == SHORT else holds
     for first in range(0, len(rows), CHUNK):
         part = rows[first : first + CHUNK]
         questions = [str(row["question"]) for row in part]
@@ -68,8 +62,8 @@ def _read(reader: Reader, rows: Sequence[Mapping[str, object]], form: str) -> It
             part, reader.generate(questions, contexts, form=form), strict=True
         ):
             accepted = texts_of(row["answers"])
-            is_right = bool(accepted) and bool(judge(generation.text, accepted))
-            yield _Reading(features(generation), bool(generation.text), is_right)
+            right = is_right(generation.text, accepted, sentence=form == SENTENCE)
+            yield _Reading(features(generation), bool(generation.text), right)
 
 
 def threshold_report(

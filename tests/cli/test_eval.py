@@ -226,6 +226,17 @@ def test_answers_are_scored_from_end_to_end(run: Run, asked: Path) -> None:
     given = [one for one in each if one["answer"] is not None]
     wrong = sum(one["f1"] < 0.5 for one in given)
     assert score["wrong"] == pytest.approx(100 * wrong / len(given), abs=0.01)
+    as_sentences = run(
+        "eval", "answers", "--queries", "asked.jsonl", "--form", "sentence", "-k", "3",
+        "--min-confidence", "0", "--per-query", "each.jsonl", "--json",
+    )  # fmt: skip
+    score = json.loads(as_sentences.out)
+    each = [json.loads(line) for line in (asked / "each.jsonl").read_text("utf-8").splitlines()]
+    assert each[0]["answer"].endswith(".")
+    assert (each[0]["em"], each[0]["holds"]) == (0.0, 1.0)
+    holding = sum(one["holds"] for one in each if one["answers"])
+    assert score["answerable_holds"] == pytest.approx(100 * holding / 3, abs=0.01)
+    assert score["wrong"] == pytest.approx(100 - 100 * holding / 4, abs=0.01)
     silent = run("eval", "answers", "--queries", "asked.jsonl", "--min-confidence", "1")
     assert "abstained, answerable      100.0 %" in silent.out
     assert "4 questions, 1 of them unanswerable" in silent.out
