@@ -103,13 +103,24 @@ class MultiHeadAttention(nn.Module):
         """Let ``states (B, T, D)`` look at ``memory``, the keys and values to attend over.
 
         Self-attention passes the keys and values of ``states`` themselves, cross-attention those
-        of another sequence. ``return_weights`` takes the written-out path; so does training on a
-        CPU, where the fused kernel's backward pass is the slower one (3 × in bf16).
+        of another sequence. Where there are fewer of these than states, as many states in turn
+        share each, and each still has its own ``mask (B, 1, 1, S)``. ``return_weights`` takes the
+        written-out path; so does training on a CPU, where the fused kernel's backward pass is the
+        slower one (3 × in bf16).
         """
         queries = self.split_heads(self.query(states))
+        n_sharing = len(states) // len(memory[0])
+        if n_sharing > 1:
+            queries = _side_by_side(queries, n_sharing)
+            if mask is not None:
+                mask = _side_by_side(mask.expand(-1, -1, states.shape[1], -1), n_sharing)
         written_out = return_weights or (self.training and queries.device.type == "cpu")
         attention = attend if written_out else attend_fused
         mixed, scores, weights = attention(queries, *memory, mask)
+        if n_sharing > 1:
+            mixed = _apart(mixed, n_sharing)
+            scores = None if scores is None else _apart(scores, n_sharing)
+            weights = None if weights is None else _apart(weights, n_sharing)
         return AttentionOutput(self.join_heads(mixed), scores, weights)
 
     def within(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -129,6 +140,17 @@ class MultiHeadAttention(nn.Module):
         ]
         merged: Tensor = self.output(torch.cat(found, 1).flatten(2)[0])
         return merged
+
+
+def _side_by_side(rows: Tensor, n: int) -> Tensor:
+    """``(B · n, H, T, d)`` → ``(B, H, n · T, d)``: queries of the same memory in one row."""
+    return rows.reshape(-1, n, *rows.shape[1:]).transpose(1, 2).flatten(2, 3)
+
+
+def _apart(rows: Tensor, n: int) -> Tensor:
+    """``(B, H, n · T, d)`` → ``(B · n, H, T, d)``."""
+    batch, heads, _, width = rows.shape
+    return rows.reshape(batch, heads, n, -1, width).transpose(1, 2).flatten(0, 1)
 
 
 def causal_mask(length: int, device: torch.device | None = None) -> Tensor:

@@ -277,8 +277,8 @@ class _Judge:
         sentence = case.sentences[number]
         text = case.row.contexts[sentence.context]
         shortened = text[: sentence.start] + text[sentence.end :]
-        anew = self._reader.reread(case.memory, case.row.question, sentence.context, shortened)
-        return float(anew.log_probabilities([anew.everything()])[0])
+        more = self._reader.read_more(case.memory, case.row.question, shortened)
+        return float(more.log_probabilities([more.without_contexts([sentence.context])])[0])
 
     def _check_shuffled(self, row: ReaderRow, scores: Mapping[str, NDArray[np.float64]]) -> None:
         (generation,) = self._shuffled.generate([row.question], [row.contexts])

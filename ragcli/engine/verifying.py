@@ -56,17 +56,17 @@ class Verifier:
         support = attribution.sentences[0]
         text = contexts[support.context]
         shortened = text[: support.start] + text[support.end :]
+        more = self.reader.read_more(memory, question, shortened)
+        added = len(contexts)
         others = [n for n in range(len(contexts)) if n not in cited]
-        masks = [memory.everything(), memory.without_contexts(cited)]
-        masks.append(memory.without_contexts(others))
-        whole, without, alone = self._try(memory, masks, contexts, generation)
-        anew = self.reader.reread(memory, question, support.context, shortened)
-        rest = [shortened if n == support.context else own for n, own in enumerate(contexts)]
-        (sentence,) = self._try(anew, [anew.everything()], rest, generation)
+        removed = ([*cited, added], [support.context], [*others, added])
+        masks = [more.without_contexts(some) for some in removed]
+        whole, *likelihoods = more.log_probabilities([more.without_contexts([added]), *masks])
+        without, sentence, alone = self._try(more, masks, likelihoods, generation)
         held = sum((not without.same, not sentence.same, alone.same))
         return Verification(
             VERIFIED if held == 3 else PARTLY if held else NOT,
-            whole.probability,
+            math.exp(whole),
             cited,
             without,
             sentence,
@@ -77,16 +77,19 @@ class Verifier:
         self,
         memory: AnsweredMemory,
         masks: Sequence[NDArray[np.bool_]],
-        contexts: Sequence[str],
+        likelihoods: Sequence[float],
         expected: Generation,
     ) -> list[Trial]:
-        """Answer again under each mask; where nothing is left to read, there is no answer."""
+        """Answer again under each mask; where nothing is left to read, there is no answer.
+
+        ``likelihoods`` are the expected answer's log-probabilities there.
+        """
         readable = [kept for kept in masks if memory.is_readable(kept)]
         # What is not the same answer need not be written to its end.
         longest = max(2 * len(expected.tokens), LEAST_TOKENS)
-        answers = iter(self.reader.write(memory, readable, contexts, longest) if readable else [])
+        answers = iter(self.reader.write(memory, readable, longest) if readable else [])
         trials = []
-        for kept, likelihood in zip(masks, memory.log_probabilities(masks), strict=True):
+        for kept, likelihood in zip(masks, likelihoods, strict=True):
             if not memory.is_readable(kept):
                 trials.append(Trial(0.0, None, same=False))
                 continue

@@ -35,8 +35,8 @@ class AnsweredMemory:
 
     ``memory`` is of this one question and its ``windows``; ``token_ids`` are the answer's, without
     the end token, ``opening`` is the token that asked for its form, ``beams`` how many beginnings
-    of it were carried on side by side. ``texts`` are the contexts: where an answer is a sentence,
-    it opens also where the decoder points at a heading above it.
+    of it were carried on side by side. ``texts`` are the contexts, which tell where
+    sentences begin and end.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class AnsweredMemory:
         *,
         opening: int = BEGIN,
         beams: int = 1,
-        texts: Sequence[str] = (),
+        texts: Sequence[str],
     ) -> None:
         self.network = network
         self.memory = memory
@@ -80,23 +80,20 @@ class AnsweredMemory:
         """Whether the mask ``(M,)`` leaves anything of a passage."""
         return bool((self.memory.copyable[0].numpy() & kept).any())
 
-    def reread(self, context: int, windows: Sequence[Window], text: str) -> AnsweredMemory:
-        """Return the same with other ``windows`` of one context, whose ``text`` is read anew."""
-        kept = torch.from_numpy(self.without_contexts([context]))
-        others = tuple(window for window in self.windows if window.context != context)
-        memory = self.memory.keep(kept)
+    def with_context(self, windows: Sequence[Window], text: str) -> AnsweredMemory:
+        """Return the same with one context more, the last, whose ``text`` makes these windows."""
+        memory = self.memory
         if windows:
             with torch.inference_mode():
                 memory = memory.join(self.network.encode(collate([windows])))
-        together = [*others, *windows]
         return AnsweredMemory(
             self.network,
             memory,
-            together,
+            [*self.windows, *windows],
             self.token_ids,
             opening=self.opening,
             beams=self.beams,
-            texts=[text if n == context else own for n, own in enumerate(self.texts)],
+            texts=[*self.texts, text],
         )
 
     def log_probabilities(self, kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:

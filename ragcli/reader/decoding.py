@@ -76,7 +76,7 @@ class _Step:
 
 def begin(reader: FusionInDecoder, memory: Memory, opening: int) -> DecoderOutput:
     """Run the decoder over the ``opening`` token alone, where every answer of that form starts."""
-    token_ids = torch.full((memory.states.shape[0], 1), opening)
+    token_ids = torch.full((len(memory.ids), 1), opening)
     return reader.decode(memory, token_ids, torch.full_like(token_ids, -1))
 
 
@@ -89,13 +89,13 @@ def decode(
     opening: int = BEGIN,
     beams: int = 1,
 ) -> list[Decoded]:
-    """Write an answer of at most ``max_answer_tokens`` for every question of a memory.
+    """Write an answer of at most ``max_answer_tokens`` for every row of a memory.
 
     ``rules`` tell what may be copied, ``opening`` is the token that asks for the form of the
-    answer. Of each question the ``beams`` likeliest beginnings are carried on. Neither these nor
-    the answer depend on the other questions.
+    answer. Of each row the ``beams`` likeliest beginnings are carried on. Neither these nor the
+    answer depend on the other rows.
     """
-    n_questions = memory.states.shape[0]
+    n_questions = len(memory.ids)
     token_ids = torch.full((n_questions,), opening)
     sources = torch.full((n_questions,), -1)
     scores = torch.zeros(n_questions)

@@ -131,21 +131,16 @@ class Reader:
                 )
                 yield n, generation, answered
 
-    def reread(
-        self, answered: AnsweredMemory, question: str, context: int, text: str
-    ) -> AnsweredMemory:
-        """Return a memory in which one context has another ``text``, the others unchanged."""
-        return answered.reread(
-            context,
-            [replace(window, context=context) for window in self._windows([question], [[text]])[0]],
-            text,
-        )
+    def read_more(self, answered: AnsweredMemory, question: str, text: str) -> AnsweredMemory:
+        """Return the memory with one context more, the last: ``text``, read for the question."""
+        (windows,) = self._windows([question], [[text]])
+        number = len(answered.texts)
+        return answered.with_context([replace(own, context=number) for own in windows], text)
 
     def write(
         self,
         answered: AnsweredMemory,
         kept: Sequence[NDArray[np.bool_]],
-        contexts: Sequence[str],
         max_answer_tokens: int = MAX_ANSWER_TOKENS,
     ) -> list[Generation]:
         """Answer again from parts of what was read, one generation for each mask ``(M,)``."""
@@ -153,7 +148,7 @@ class Reader:
         with torch.inference_mode():
             norms = torch.stack(self.network.value_norms(answered.memory), 1)[0].numpy()
             rules = self._rules(
-                answered.opening, answered.memory, [answered.windows], [contexts]
+                answered.opening, answered.memory, [answered.windows], [answered.texts]
             ).repeat(len(kept))
             decoded = decode(
                 self.network,
@@ -164,7 +159,7 @@ class Reader:
                 beams=answered.beams,
             )
         return [
-            self._generation(raw, norms, answered.memory, answered.windows, contexts)
+            self._generation(raw, norms, answered.memory, answered.windows, answered.texts)
             for raw in decoded
         ]
 

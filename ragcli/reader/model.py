@@ -7,7 +7,8 @@ a mixture of a vocabulary distribution and a copy distribution over passage toke
 https://arxiv.org/abs/1704.04368), and its next input holds the memory state at the position it
 copied from, so that going on with a span is easy.
 
-Shapes: B questions, T answer tokens, M memory positions, D dimension, H heads, V vocabulary.
+Shapes: B questions, R rows, each the beginning of an answer, T answer tokens, M memory positions,
+D dimension, H heads, V vocabulary.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ class ReaderConfig:
 class Memory:
     """What the decoder looks at: states, and every layer's cross-attention keys and values.
 
-    ``states (B, M, D)``, ``ids``, ``mask`` and ``copyable (B, M)``, ``copy_keys (B, M, D)``,
-    ``cross`` one pair ``(B, H, M, d)`` a decoder layer.
+    Of B questions ``states`` and ``copy_keys (B, M, D)``, and ``cross``, one pair ``(B, H, M, d)``
+    a decoder layer. ``ids``, ``mask`` and ``copyable (R, M)`` are of R rows, the beginnings of
+    answers: as many of each question, one behind the other, which share the rest.
     """
 
     states: Tensor
@@ -81,18 +83,22 @@ class Memory:
         return self._each(lambda axis, held: held[row : row + 1].narrow(axis, 0, length))
 
     def narrow(self, kept: Tensor) -> Memory:
-        """Return one question's memory once for each mask ``kept (K, M)`` of what may be seen."""
-        repeated = self._each(lambda _, held: held.expand(len(kept), *held.shape[1:]))
-        return replace(repeated, mask=self.mask & kept, copyable=self.copyable & kept)
+        """Return one question's memory with a row for each mask ``kept (K, M)`` of what is seen."""
+        return replace(
+            self,
+            ids=self.ids.expand(kept.shape),
+            mask=self.mask & kept,
+            copyable=self.copyable & kept,
+        )
 
     def repeat(self, times: int) -> Memory:
-        """Return every question's memory ``times`` times, one behind the other."""
-        return self._each(lambda _, held: held.repeat_interleave(times, 0))
-
-    def keep(self, kept: Tensor) -> Memory:
-        """Return one question's memory without the positions that ``kept (M,)`` is false at."""
-        positions = kept.nonzero().squeeze(1)
-        return self._each(lambda axis, held: held.index_select(axis, positions))
+        """Return every row ``times`` times, one behind the other."""
+        return replace(
+            self,
+            ids=self.ids.repeat_interleave(times, 0),
+            mask=self.mask.repeat_interleave(times, 0),
+            copyable=self.copyable.repeat_interleave(times, 0),
+        )
 
     def join(self, other: Memory) -> Memory:
         """Put the memory of the same question's further windows behind this one."""
@@ -116,9 +122,9 @@ class Memory:
 class DecoderOutput:
     """One forward pass of the decoder over T positions.
 
-    ``states (B, T, D)``; ``copy_log_probabilities (B, T, M)``, ``-inf`` where nothing can be
-    copied; ``gate_logits (B, T)``, positive towards the vocabulary; ``cross_weights`` and
-    ``cross_scores`` one ``(B, H, T, M)`` a layer when they were asked for; ``past`` the keys and
+    ``states (R, T, D)``; ``copy_log_probabilities (R, T, M)``, ``-inf`` where nothing can be
+    copied; ``gate_logits (R, T)``, positive towards the vocabulary; ``cross_weights`` and
+    ``cross_scores`` one ``(R, H, T, M)`` a layer when they were asked for; ``past`` the keys and
     values of self-attention so far.
     """
 
@@ -151,7 +157,7 @@ class DecoderLayer(nn.Module):
         *,
         return_weights: bool,
     ) -> tuple[Tensor, KeysValues, Tensor | None, Tensor | None]:
-        """``states (B, T, D)`` → states, self-attention keys and values, weights and scores."""
+        """``states (R, T, D)`` → states, self-attention keys and values, weights and scores."""
         present = self.self_attention.project_memory(states)
         if past is not None:
             keys, values = past
@@ -240,9 +246,9 @@ class FusionInDecoder(nn.Module):
         )
 
     def embed(self, memory: Memory, token_ids: Tensor, copied: Tensor, first: int) -> Tensor:
-        """Decoder inputs ``(B, T, D)`` for answer positions ``first, first + 1, ...``.
+        """Decoder inputs ``(R, T, D)`` for answer positions ``first, first + 1, ...``.
 
-        ``token_ids (B, T)``; ``copied (B, T)`` the memory position each was copied from, -1 when
+        ``token_ids (R, T)``; ``copied (R, T)`` the memory position each was copied from, -1 when
         it came from the vocabulary.
         """
         special = token_ids - self.config.encoder.vocabulary_size
@@ -251,8 +257,9 @@ class FusionInDecoder(nn.Module):
             self.special(special.clamp(min=0)),
             self.encoder.embeddings.word(token_ids.masked_fill(special >= 0, 0)),
         )
-        at = copied.clamp(min=0)[..., None].expand(-1, -1, memory.states.shape[-1])
-        source = memory.states.gather(1, at) * (copied >= 0)[..., None]
+        rows = torch.arange(len(copied), device=copied.device)
+        question = rows // (len(copied) // len(memory.states))
+        source = memory.states[question[:, None], copied.clamp(min=0)] * (copied >= 0)[..., None]
         positions = self.position.weight[first : first + token_ids.shape[1]]
         inputs = self.input_norm(words + self.feedback(source) + positions)
         embedded: Tensor = self.dropout(inputs)
@@ -267,7 +274,7 @@ class FusionInDecoder(nn.Module):
         *,
         return_weights: bool = False,
     ) -> DecoderOutput:
-        """Run the decoder over ``token_ids (B, T)``; with ``past``, over the one next token."""
+        """Run the decoder over ``token_ids (R, T)``; with ``past``, over the one next token."""
         first = past[0][0].shape[2] if past else 0
         states = self.embed(memory, token_ids, copied, first).to(memory.states.dtype)
         mask = memory.mask[:, None, None, :]
@@ -294,12 +301,13 @@ class FusionInDecoder(nn.Module):
         )
 
     def copy_distribution(self, memory: Memory, states: Tensor) -> Tensor:
-        """Return the log-probability ``(B, T, M)`` of copying each passage token.
+        """Return the log-probability ``(R, T, M)`` of copying each passage token.
 
         One scaled dot product and one softmax over all passages together, so that passages compete.
         """
-        scores = self.copy_query(states) @ memory.copy_keys.transpose(1, 2)
-        scores = scores.float() / states.shape[-1] ** 0.5
+        queries = self.copy_query(states).reshape(len(memory.copy_keys), -1, states.shape[-1])
+        scores = queries @ memory.copy_keys.transpose(1, 2)
+        scores = scores.view(*states.shape[:2], -1).float() / states.shape[-1] ** 0.5
         # A large finite score keeps a question without any passage token free of NaN.
         scores = scores.masked_fill(~memory.copyable[:, None, :], -1e9)
         return functional.log_softmax(scores, dim=-1)

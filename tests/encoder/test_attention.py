@@ -91,3 +91,31 @@ def test_with_the_causal_mask_no_position_sees_what_comes_later() -> None:
     after = attend(changed, changed, changed, mask).values
     assert torch.equal(before[..., :4, :], after[..., :4, :])
     assert not torch.allclose(before[..., 4:, :], after[..., 4:, :])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_a_memory_may_be_shared(masked: bool, return_weights: bool) -> None:
+    torch.manual_seed(0)
+    layer = MultiHeadAttention(24, 4).eval()
+    states, memory = _draw(6, 2, 24, seed=1), layer.project_memory(_draw(2, 5, 24, seed=2))
+    mask = _mask(6, 5, seed=3) if masked else None
+    own = (memory[0].repeat_interleave(3, 0), memory[1].repeat_interleave(3, 0))
+    with torch.inference_mode():
+        shared = layer(states, memory, mask, return_weights=return_weights)
+        apart = layer(states, own, mask, return_weights=return_weights)
+    for one, other in zip(shared, apart, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or torch.allclose(one, other, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 1000))
+def test_sequences_side_by_side_do_not_see_each_other(lengths: list[int], seed: int) -> None:
+    torch.manual_seed(0)
+    layer = MultiHeadAttention(24, 4).eval()
+    states = _draw(sum(lengths), 24, seed=seed)
+    with torch.inference_mode():
+        together = layer.within(states, lengths).split(lengths)
+        for own, found in zip(states.split(lengths), together, strict=True):
+            alone = layer(own[None], layer.project_memory(own[None])).values[0]
+            assert torch.allclose(found, alone, atol=1e-5)

@@ -79,15 +79,25 @@ def test_reading_a_passage_anew_is_reading_all_anew(
 ) -> None:
     _, memory = read
     shortened = REVIEW[: REVIEW.index("Anna")]
-    anew = reader.reread(memory, WHO, 1, shortened)
+    more = reader.read_more(memory, WHO, shortened)
     ((_, other, all_anew),) = reader.read([WHO], [[TEA, shortened, BOILER]])
     assert other.text != "Anna Berg"
-    forced = AnsweredMemory(all_anew.network, all_anew.memory, all_anew.windows, memory.token_ids)
+    forced = AnsweredMemory(
+        all_anew.network,
+        all_anew.memory,
+        all_anew.windows,
+        memory.token_ids,
+        texts=all_anew.texts,
+    )
     expected = forced.log_probabilities([forced.everything()])
-    assert anew.log_probabilities([anew.everything()]) == pytest.approx(expected, abs=0.05)
-    gone = reader.reread(memory, WHO, 1, "")
+    read_anew = more.log_probabilities([more.without_contexts([1])])
+    assert read_anew == pytest.approx(expected, abs=0.05)
+    before = more.log_probabilities([more.without_contexts([3])])
+    assert before == pytest.approx(memory.log_probabilities([memory.everything()]), abs=1e-3)
+    gone = reader.read_more(memory, WHO, "")
     expected = memory.log_probabilities([memory.without_contexts([1])])
-    assert gone.log_probabilities([gone.everything()]) == pytest.approx(expected, abs=1e-3)
+    without = gone.log_probabilities([gone.without_contexts([1])])
+    assert without == pytest.approx(expected, abs=1e-3)
 
 
 def test_answering_again_from_a_part(
@@ -95,7 +105,7 @@ def test_answering_again_from_a_part(
 ) -> None:
     generation, memory = read
     masks = [memory.everything(), memory.without_contexts([0, 2]), memory.without_contexts([1])]
-    whole, alone, without = reader.write(memory, masks, CONTEXTS)
+    whole, alone, without = reader.write(memory, masks)
     assert (whole.text, alone.text) == (generation.text, generation.text)
     assert np.allclose(whole.copy, generation.copy, atol=1e-4)
     assert without.text != generation.text
