@@ -110,7 +110,7 @@ def evaluate_reader(
         seed=seed,
         min_confidence=min_confidence,
         form=form or SHORT,
-        beams=beams or 1,
+        beams=beams,
         weights=None if weights is None else environment.cwd / weights,
         progress=question_counter(environment),
     )

@@ -131,7 +131,8 @@ Beams = Annotated[
         "--beams",
         metavar="N",
         min=1,
-        help="Carry on this many beginnings of an answer side by side, at most 16. [default: 1]",
+        help="Carry on this many beginnings of an answer side by side, at most 16. [default: 4, "
+        "of a sentence 1]",
     ),
 ]
 WaitForLock = Annotated[

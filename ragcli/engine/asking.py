@@ -26,7 +26,7 @@ from ragcli.engine.paths import StoredPaths
 from ragcli.engine.verifying import Verifier
 from ragcli.errors import UsageError
 from ragcli.reader.confidence import DEFAULT_MIN_CONFIDENCE, Calibration, shipped_calibration
-from ragcli.reader.model import SHORT, check_beams, opening_of
+from ragcli.reader.model import SHORT, beams_of
 from ragcli.records import (
     Answer,
     Attribution,
@@ -69,7 +69,7 @@ class AskOptions:
     filters: Filters = NO_FILTERS
     method: str = DEFAULT_METHOD
     form: str = SHORT
-    beams: int = 1
+    beams: int | None = None
     heads: bool = False
     verify: bool = False
     explain: bool = False
@@ -86,8 +86,12 @@ class AskOptions:
             raise UsageError(
                 f"unknown attribution {self.method!r}", f"choose one of: {', '.join(METHODS)}"
             )
-        opening_of(self.form)
-        check_beams(self.beams)
+        beams_of(self.form, self.beams)
+
+    @property
+    def n_beams(self) -> int:
+        """The ``beams``, by default those of the form."""
+        return beams_of(self.form, self.beams)
 
 
 @dataclass(frozen=True, slots=True)

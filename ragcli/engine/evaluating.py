@@ -14,7 +14,7 @@ from ragcli.engine.batches import open_text
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import exact_match, f1, holds
 from ragcli.reader.confidence import shipped_calibration
-from ragcli.reader.model import SHORT, check_beams, opening_of
+from ragcli.reader.model import SHORT, beams_of
 
 CHUNK = 128
 """Rows read between two reports of progress."""
@@ -56,7 +56,7 @@ def evaluate_reader(
     min_confidence: float | None = None,
     weights: Path | None = None,
     form: str = SHORT,
-    beams: int = 1,
+    beams: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ReaderScore:
     """Score the reader on all rows of ``files``, or on a seeded sample of ``limit`` of them.
@@ -69,8 +69,7 @@ def evaluate_reader(
     """
     from ragcli.reader import load_reader
 
-    opening_of(form)
-    check_beams(beams)
+    n_beams = beams_of(form, beams)
     rows = [row for file in files for row in read_rows(file)]
     if not rows:
         raise InputError("there are no rows to evaluate on")
@@ -81,7 +80,7 @@ def evaluate_reader(
     for first in range(0, len(rows), CHUNK):
         part = rows[first : first + CHUNK]
         questions, contexts = [r.question for r in part], [r.contexts for r in part]
-        for generation in reader.generate(questions, contexts, form=form, beams=beams):
+        for generation in reader.generate(questions, contexts, form=form, beams=n_beams):
             sure = (
                 generation.p_no_answer <= EVEN
                 if min_confidence is None

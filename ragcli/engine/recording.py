@@ -104,7 +104,7 @@ def settings_of(options: AskOptions) -> RecordedSettings:
         options.min_confidence,
         options.method,
         options.form,
-        options.beams,
+        options.n_beams,
     )
 
 

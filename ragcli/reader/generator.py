@@ -24,6 +24,7 @@ from ragcli.reader.model import (
     SHORT,
     FusionInDecoder,
     Memory,
+    beams_of,
     opening_of,
 )
 from ragcli.reader.windows import Window, collate, split_windows, tokenise
@@ -74,13 +75,13 @@ class Reader:
         max_answer_tokens: int = MAX_ANSWER_TOKENS,
         *,
         form: str = SHORT,
-        beams: int = 1,
+        beams: int | None = None,
     ) -> list[Generation]:
         """Answer each question from its own contexts; results stand in the order of questions.
 
         ``form`` is a short answer, or the sentence that holds it; ``beams`` is how many beginnings
-        of an answer are carried on side by side. A question without any readable context gets the
-        empty answer with ``p_no_answer`` 1.
+        of an answer are carried on side by side, by default ``BEAMS``. A question without any
+        readable context gets the empty answer with ``p_no_answer`` 1.
         """
         read = self.read(questions, contexts, max_answer_tokens, form=form, beams=beams)
         found = {n: generation for n, generation, _ in read}
@@ -93,13 +94,13 @@ class Reader:
         max_answer_tokens: int = MAX_ANSWER_TOKENS,
         *,
         form: str = SHORT,
-        beams: int = 1,
+        beams: int | None = None,
     ) -> Iterator[tuple[int, Generation, AnsweredMemory]]:
         """Yield number, generation and memory of each question that has a readable context.
 
         In no certain order; memories are large, so do not keep many of them.
         """
-        opening = opening_of(form)
+        opening, n_beams = opening_of(form), beams_of(form, beams)
         windows = self._windows(questions, contexts)
         readable = [n for n, found in enumerate(windows) if found]
         for batch in _batches(readable, windows):
@@ -115,7 +116,7 @@ class Reader:
                     rules,
                     max_answer_tokens,
                     opening=opening,
-                    beams=beams,
+                    beams=n_beams,
                 )
             for row, (n, raw) in enumerate(zip(batch, decoded, strict=True)):
                 own = memory.of_question(row, sum(map(len, windows[n])))
@@ -126,7 +127,7 @@ class Reader:
                     windows[n],
                     raw.token_ids,
                     opening=opening,
-                    beams=beams,
+                    beams=n_beams,
                     texts=contexts[n],
                 )
                 yield n, generation, answered

@@ -33,6 +33,11 @@ SHORT, SENTENCE = "short", "sentence"
 FORMS = {SHORT: BEGIN, SENTENCE: BEGIN_SENTENCE}
 """Forms of an answer, each with the token that asks for it where the answer begins."""
 MAX_ANSWER_TOKENS = 64
+BEAMS = {SHORT: 4, SENTENCE: 1}
+"""How many beginnings of an answer of each form are carried on by default.
+
+Sentences, which are copied whole, are not better by more.
+"""
 MAX_BEAMS = 16
 """Most beginnings of an answer that are carried on side by side."""
 
@@ -44,10 +49,13 @@ def opening_of(form: str) -> int:
     return FORMS[form]
 
 
-def check_beams(beams: int) -> None:
-    """Raise ``UsageError`` for a number of beams that decoding does not take."""
-    if not 1 <= beams <= MAX_BEAMS:
+def beams_of(form: str, beams: int | None) -> int:
+    """Return ``beams``, by default those of the form; raises ``UsageError`` for too many."""
+    opening_of(form)
+    n_beams = BEAMS[form] if beams is None else beams
+    if not 1 <= n_beams <= MAX_BEAMS:
         raise UsageError(f"{beams} beams cannot be followed", f"choose 1 to {MAX_BEAMS}")
+    return n_beams
 
 
 KeysValues = tuple[Tensor, Tensor]

@@ -8,7 +8,7 @@ import pytest
 from ragcli.errors import UsageError
 from ragcli.reader import Reader, ReaderFingerprint
 from ragcli.reader.checkpoint import initialise
-from ragcli.reader.model import MAX_BEAMS, SENTENCE, SHORT, ReaderConfig, check_beams
+from ragcli.reader.model import MAX_BEAMS, SENTENCE, SHORT, ReaderConfig, beams_of
 from ragcli.records import Generation
 
 REVIEW = "The project review is due on 14 March 2025. Anna Berg leads the team."
@@ -82,4 +82,4 @@ def test_an_answer_of_beams_keeps_to_the_limit_of_tokens(reader: Reader) -> None
 @pytest.mark.parametrize("beams", [0, -1, MAX_BEAMS + 1])
 def test_a_number_of_beams_that_cannot_be_is_refused(beams: int) -> None:
     with pytest.raises(UsageError, match="beams"):
-        check_beams(beams)
+        beams_of(SHORT, beams)
