@@ -65,7 +65,7 @@ def test_nothing_changed_is_identical(folder: Path) -> None:
     questions = [Question(LEAVE), OWN, Question("At how many degrees is green tea brewed?")]
     options = AskOptions(k=2, ranking=LEXICAL, method="cross-attention", form="sentence", beams=3)
     stored = [*_record(folder, questions, AskOptions()), *_record(folder, questions, options)]
-    assert [one.record.settings.beams for one in stored] == [1, 1, 1, 3, 3, 3]
+    assert [one.record.settings.beams for one in stored] == [4, 4, 4, 3, 3, 3]
     replayed = list(replay(stored))
     assert [_told(one) for one in replayed] == [""] * 6
     assert all(one.is_identical and one.is_reproducible for one in replayed)
