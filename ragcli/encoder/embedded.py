@@ -71,7 +71,9 @@ class EmbeddedEncoder:
         ids = torch.tensor([[*t, *[0] * (length - len(t))] for t in tokens])
         lengths = torch.tensor([len(t) for t in tokens])
         mask = torch.arange(length) < lengths[:, None]
-        return self._network(ids, None if bool(mask.all()) else mask).float(), mask
+        # Of similar lengths, little is padded; sparing it made ever new shapes to be compiled.
+        states = self._network.forward_padded(ids, None if bool(mask.all()) else mask)
+        return states.float(), mask
 
 
 def _cut(tokens: list[_Token]) -> list[_Token]:

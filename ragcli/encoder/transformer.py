@@ -144,7 +144,7 @@ class TransformerEncoder(nn.Module):
         return forward(token_ids, mask, segment_ids)
 
     def forward_padded(
-        self, token_ids: Tensor, mask: Tensor | None, segment_ids: Tensor | None
+        self, token_ids: Tensor, mask: Tensor | None = None, segment_ids: Tensor | None = None
     ) -> Tensor:
         """Compute what ``forward`` does for all sequences at once, padding included."""
         states = self._embed(token_ids, segment_ids)
@@ -154,7 +154,7 @@ class TransformerEncoder(nn.Module):
         return states
 
     def forward_packed(
-        self, token_ids: Tensor, mask: Tensor | None, segment_ids: Tensor | None
+        self, token_ids: Tensor, mask: Tensor | None = None, segment_ids: Tensor | None = None
     ) -> Tensor:
         """Compute what ``forward`` does for the real tokens alone, one behind the other."""
         mask = torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
