@@ -1,6 +1,6 @@
 """How much longer an answer takes with ``--verify``: the answer's own time is 1.
 
-    python benchmarks/verifying.py [--questions 131] [--form short] [--beams 1]
+    python benchmarks/verifying.py [--questions 131] [--form short] [--beams N]
 
 Asks questions of ``sample_corpus/questions.jsonl`` one at a time in one process, each with its
 verification, and compares what the clock says of the parts: reading with and without retrieval,
@@ -37,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--questions", type=int, default=131)
     parser.add_argument("--form", choices=FORMS, default=SHORT)
-    parser.add_argument("--beams", type=int, default=1)
+    parser.add_argument("--beams", type=int, help="default: those of the form")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     lines = (CORPUS / "questions.jsonl").read_text("utf-8").splitlines()
@@ -61,7 +61,7 @@ def main() -> int:
             verdicts[answer.verification.verdict] += 1
     result = {
         "form": arguments.form,
-        "beams": arguments.beams,
+        "beams": options.n_beams,
         "answers": len(of_reading),
         "verdicts": dict(verdicts),
         "times_as_long_as_reading": quartiles(of_reading),

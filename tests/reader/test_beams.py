@@ -79,6 +79,15 @@ def test_an_answer_of_beams_keeps_to_the_limit_of_tokens(reader: Reader) -> None
         assert len(generation.tokens) == 1
 
 
+def test_by_default_each_form_has_its_number_of_beams(reader: Reader) -> None:
+    asked = [["Who worked in the house?"], [[HOUSE, REVIEW, TEA]]]
+    for form, expected in ((SHORT, 4), (SENTENCE, 1)):
+        ((_, _, memory),) = reader.read(*asked, form=form)
+        assert memory.beams == expected == beams_of(form, None)
+        ((_, _, memory),) = reader.read(*asked, form=form, beams=2)
+        assert memory.beams == 2
+
+
 @pytest.mark.parametrize("beams", [0, -1, MAX_BEAMS + 1])
 def test_a_number_of_beams_that_cannot_be_is_refused(beams: int) -> None:
     with pytest.raises(UsageError, match="beams"):
