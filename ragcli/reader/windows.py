@@ -41,14 +41,16 @@ class TokenisedText:
 class Window:
     """One encoder input.
 
-    ``token_ids (L,)``; the passage's tokens are ``[passage_start, L - 1)``; ``spans (L, 2)`` are
-    character spans in context number ``context``, ``(-1, -1)`` outside the passage.
+    ``token_ids (L,)``; the passage's tokens are ``[passage_start, L - 1)``, the first of which is
+    its token number ``first_token``; ``spans (L, 2)`` are character spans in context number
+    ``context``, ``(-1, -1)`` outside the passage.
     """
 
     context: int
     token_ids: NDArray[np.int32]
     spans: NDArray[np.int32]
     passage_start: int
+    first_token: int
 
     def __len__(self) -> int:
         """Tokens in the window."""
@@ -75,7 +77,7 @@ def make_window(
     ids = np.concatenate((head, passage.ids[start:end], [SEPARATE])).astype(np.int32)
     spans = np.full((len(ids), 2), -1, dtype=np.int32)
     spans[len(head) : -1] = passage.spans[start:end]
-    return Window(context, ids, spans, len(head))
+    return Window(context, ids, spans, len(head), start)
 
 
 def split_windows(
@@ -92,7 +94,7 @@ def split_windows(
         return [make_window(question, passage, 0, length, context)]
     n_windows = -(-(length - OVERLAP_TOKENS) // (room - OVERLAP_TOKENS))
     starts = np.linspace(0, length - room, n_windows).round().astype(int)
-    return [make_window(question, passage, s, s + room, context) for s in starts]
+    return [make_window(question, passage, int(s), int(s) + room, context) for s in starts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--no-answer", type=float, default=0.0, help="share of rows without the gold passage")
     add("--altered", type=float, default=0.0, help="share of rows with an altered question")
     add("--sentences", type=float, default=0.0, help="share of rows that want a sentence")
+    add("--whole", type=float, default=0.0, help="share of rows whose passages are read whole")
     add("--window-tokens", type=int, default=192)
     add("--shortest-window", type=int, default=96)
     add("--dropout", type=float, default=0.0, help="share of computed values to drop")
@@ -93,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.no_answer,
         options.altered,
         options.sentences,
+        options.whole,
         options.window_tokens,
         options.shortest_window,
         options.batch_tokens,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +22,13 @@ from ragcli.evaluation.answers import normalise
 from ragcli.reader.model import BEGIN, BEGIN_SENTENCE, END, MAX_ANSWER_TOKENS, NO_ANSWER
 from ragcli.reader.windows import (
     GROUP_TOKENS,
+    OVERLAP_TOKENS,
     QUESTION_TOKENS,
     TokenisedText,
     Window,
     collate,
     make_window,
+    split_windows,
     tokenise,
 )
 from ragcli.training.alteration import alter, names_in
@@ -198,39 +201,51 @@ class MixConfig:
     ``passages[n - 1]`` is the weight of rows of n passages, ``no_answer`` the share of rows from
     which the gold passage is taken away, ``altered`` the share of those whose question is altered
     so that the gold passage does not answer it, ``sentences`` the share of those that want the
-    sentence around the answer instead of it, ``batch_tokens`` the window tokens of one step,
-    ``group_tokens`` how many of them are encoded at once. The longest window is drawn for each row
-    between ``shortest_window`` and ``window_tokens``: all passages of a row have the same, or their
-    lengths would tell which one is gold.
+    sentence around the answer instead of it, ``whole`` the share of those whose passages are read
+    whole, in as many windows as reading them would take, where other rows have one window of each
+    passage. ``batch_tokens`` are the window tokens of one step, ``group_tokens`` how many of them
+    are encoded at once. The longest window is drawn for each row between ``shortest_window`` and
+    ``window_tokens``: all passages of a row have the same, or their lengths would tell which one is
+    gold.
     """
 
     passages: tuple[float, ...] = (1.0,)
     no_answer: float = 0.0
     altered: float = 0.0
     sentences: float = 0.0
+    whole: float = 0.0
     window_tokens: int = 192
     shortest_window: int = 96
     batch_tokens: int = 2500
     group_tokens: int = GROUP_TOKENS
 
 
+class Occurrence(NamedTuple):
+    """Where a wanted answer stands: tokens ``[start, end)`` of a row's window."""
+
+    window: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a batch: windows, the gold window (-1: none), its answer's token ranges there.
+    """One row of a batch: windows, and the answer that is wanted of them.
 
-    ``begin`` is the token that asks for the form of the answer.
+    ``begin`` is the token that asks for the form of the answer. It is copied from ``occurrences``,
+    of which number ``chosen`` is written to its end; where there is none, ``answer_ids`` are
+    written; where they are none either, the windows do not answer the question.
     """
 
     begin: int
     windows: tuple[Window, ...]
-    gold: int
-    occurrences: tuple[Range, ...]
-    answer_ids: tuple[int, ...]
-    chosen: int
+    occurrences: tuple[Occurrence, ...] = ()
+    answer_ids: tuple[int, ...] = ()
+    chosen: int = 0
 
 
 def make_row(data: DataSet, example: Example, mix: MixConfig, rng: np.random.Generator) -> Row:
-    """Draw the passages of one row and the cut of each."""
+    """Draw the passages of one row and the windows of each."""
     weights = np.array(mix.passages)
     n_passages = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
     absent = bool(example.negatives) and rng.random() < mix.no_answer
@@ -243,43 +258,63 @@ def make_row(data: DataSet, example: Example, mix: MixConfig, rng: np.random.Gen
     is_altered = bool(example.altered) and not absent and rng.random() < mix.altered
     if is_altered:
         question = example.altered[int(rng.integers(len(example.altered)))]
-    windows = [_cut(data, question, n, limit, rng) for n in picked]
+    whole = rng.random() < mix.whole
+    read = [_read(data.passages[n], question, n, limit, rng, whole=whole) for n in picked]
+    at = int(rng.integers(len(read) + 1))
+    before = [window for windows in read[:at] for window in windows]
+    after = [window for windows in read[at:] for window in windows]
     chosen = int(rng.integers(len(example.occurrences))) if example.occurrences else 0
     sentence = example.sentences[chosen] if example.sentences else None
     wants_sentence = sentence is not None and rng.random() < mix.sentences
     begin = BEGIN_SENTENCE if wants_sentence else BEGIN
     if absent:
-        return Row(begin, tuple(windows), -1, (), (), 0)
+        return Row(begin, (*before, *after))
     wanted = (sentence,) if wants_sentence and sentence else example.occurrences
-    chosen = 0 if wants_sentence else chosen
-    focus = wanted[chosen] if wanted else None
+    focus = wanted[0 if wants_sentence else chosen] if wanted else None
     passage = data.passages[example.gold]
-    start, end = _cut_around(passage, focus, max(limit - len(question) - 3, MAX_ANSWER), rng)
-    window = make_window(question, passage, start, end, example.gold)
-    at = int(rng.integers(len(windows) + 1))
-    windows.insert(at, window)
+    gold = _read(passage, question, example.gold, limit, rng, whole=whole, focus=focus)
+    windows = (*before, *gold, *after)
     if is_altered:
-        return Row(begin, tuple(windows), -1, (), (), 0)
-    shift = window.passage_start - start
-    last = len(window) - 1
-    occurrences = [(s + shift, e + shift) for s, e in wanted]
-    kept = tuple(o for o in occurrences if o[0] >= window.passage_start and o[1] <= last)
-    chosen_at = kept.index(occurrences[chosen]) if kept else 0
-    return Row(begin, tuple(windows), at, kept, example.answer_ids, chosen_at)
+        return Row(begin, windows)
+    numbered = list(enumerate(gold, len(before)))
+    found = [(place, o) for place in wanted for o in _occurrences(numbered, place)]
+    of_focus = [i for i, (place, _) in enumerate(found) if place == focus]
+    return Row(
+        begin,
+        windows,
+        tuple(occurrence for _, occurrence in found),
+        example.answer_ids,
+        int(rng.choice(of_focus)) if of_focus else 0,
+    )
 
 
-def _cut(
-    data: DataSet,
+def _occurrences(windows: Sequence[tuple[int, Window]], place: Range) -> Iterator[Occurrence]:
+    """Where the passage's tokens ``place`` stand in those of its numbered windows that hold all."""
+    for number, window in windows:
+        shift = window.passage_start - window.first_token
+        start, end = place[0] + shift, place[1] + shift
+        if start >= window.passage_start and end < len(window):
+            yield Occurrence(number, start, end)
+
+
+def _read(
+    passage: TokenisedText,
     question: NDArray[np.int32],
     number: int,
-    tokens: int,
+    limit: int,
     rng: np.random.Generator,
-) -> Window:
-    """Cut a window at random from a passage."""
-    passage = data.passages[number]
-    room = max(tokens - len(question) - 3, 16)
-    start = int(rng.integers(max(len(passage.ids) - room, 0) + 1))
-    return make_window(question, passage, start, min(start + room, len(passage.ids)), number)
+    *,
+    whole: bool,
+    focus: Range | None = None,
+) -> list[Window]:
+    """Windows of a passage: all of them, or one that is cut at random around ``focus``."""
+    outside = len(question) + 3
+    if whole:
+        windows = split_windows(question, passage, number, max(limit, outside + 2 * OVERLAP_TOKENS))
+        if focus is None or any(_occurrences(list(enumerate(windows)), focus)):
+            return windows
+    start, end = _cut_around(passage, focus, max(limit - outside, MAX_ANSWER), rng)
+    return [make_window(question, passage, start, end, number)]
 
 
 def _cut_around(
@@ -322,15 +357,12 @@ def training_batch(rows: Sequence[Row], group_tokens: int = GROUP_TOKENS) -> Tra
 
 def _answer(row: Row, starts: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
     """Wanted tokens, memory positions to copy them from, all positions for the first of them."""
-    if row.gold < 0:
-        return [NO_ANSWER], [], []
-    if not row.occurrences:
-        return [*row.answer_ids, END], [], []
-    start, end = row.occurrences[row.chosen]
-    ids = row.windows[row.gold].token_ids[start:end].tolist()
-    offset = starts[row.gold]
-    sources = [offset + position for position in range(start, end)]
-    return [*ids, END], sources, [offset + s for s, _ in row.occurrences]
+    if row.occurrences:
+        window, start, end = row.occurrences[row.chosen]
+        ids = row.windows[window].token_ids[start:end].tolist()
+        sources = [starts[window] + position for position in range(start, end)]
+        return [*ids, END], sources, [starts[o.window] + o.start for o in row.occurrences]
+    return [*row.answer_ids, END] if row.answer_ids else [NO_ANSWER], [], []
 
 
 @dataclass(frozen=True, slots=True)

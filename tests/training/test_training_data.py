@@ -17,9 +17,11 @@ from ragcli.encoder import minilm
 from ragcli.errors import InputError
 from ragcli.evaluation.answers import normalise
 from ragcli.reader.model import BEGIN, BEGIN_SENTENCE, END, NO_ANSWER
+from ragcli.reader.windows import split_windows, tokenise
 from ragcli.training import distractors
 from ragcli.training.data import (
     DataSet,
+    Example,
     MixConfig,
     Mixture,
     Row,
@@ -27,6 +29,7 @@ from ragcli.training.data import (
     load_data,
     make_row,
     read_rows,
+    token_range,
     training_batch,
 )
 from ragcli.training.negatives import K1, B, bm25_matrix, rank_passages
@@ -59,7 +62,7 @@ def data(file: Path) -> DataSet:
 
 def _plain(row: Row) -> tuple[object, ...]:
     ids = tuple(tuple(window.token_ids.tolist()) for window in row.windows)
-    return ids, row.gold, row.occurrences, row.answer_ids, row.chosen
+    return ids, row.occurrences, row.answer_ids, row.chosen
 
 
 def test_occurrences_are_the_answer(data: DataSet) -> None:
@@ -116,7 +119,7 @@ def test_all_mentions_are_gold_for_the_first_token_only(data: DataSet) -> None:
 def test_a_row_without_gold_wants_no_answer(data: DataSet) -> None:
     mix = MixConfig(passages=(0.0, 1.0), no_answer=1.0)
     row = make_row(data, data.examples[2], mix, np.random.default_rng(0))
-    assert (row.gold, len(row.windows)) == (-1, 2)
+    assert (row.occurrences, row.answer_ids, len(row.windows)) == ((), (), 2)
     assert data.examples[2].gold not in {window.context for window in row.windows}
     batch = training_batch([row])
     assert batch.targets.tolist() == [[NO_ANSWER]]
@@ -150,10 +153,33 @@ def test_windows_are_as_long_as_allowed_and_hold_the_chosen_answer(
 ) -> None:
     row = make_row(data, data.examples[1], MANY, np.random.default_rng(seed))
     assert all(len(window) <= MANY.window_tokens for window in row.windows)
-    assert row.windows[row.gold].context == data.examples[1].gold
-    start, end = row.occurrences[row.chosen]
-    ids = row.windows[row.gold].token_ids[start:end].tolist()
+    number, start, end = row.occurrences[row.chosen]
+    assert row.windows[number].context == data.examples[1].gold
+    ids = row.windows[number].token_ids[start:end].tolist()
     assert TOKENIZER.decode(ids) == "anna berg"
+
+
+@given(st.integers(0, 10_000))
+def test_whole_passages_are_read_in_the_windows_that_reading_makes(seed: int) -> None:
+    text = " ".join(f"Room {n} holds {n * 7} chairs." for n in range(60))
+    passage = tokenise(TOKENIZER, [text])[0]
+    question = tokenise(TOKENIZER, ["How many chairs does room 23 hold?"])[0].ids
+    places = [r for r in (token_range(passage.spans, *s) for s in find_answer(text, "161")) if r]
+    example = Example(question, 0, tuple(places), tuple(None for _ in places), (), (1,))
+    data = DataSet("rooms", (passage, tokenise(TOKENIZER, [text.upper()])[0]), (example,))
+    mix = MixConfig((0.5, 0.5), whole=1.0, window_tokens=152, shortest_window=152)
+    row = make_row(data, example, mix, np.random.default_rng(seed))
+    read = [w for n in (0, 1) for w in split_windows(question, data.passages[n], n, 152)]
+    for number in {w.context for w in row.windows}:
+        of_row = [w.token_ids.tolist() for w in row.windows if w.context == number]
+        assert of_row == [w.token_ids.tolist() for w in read if w.context == number]
+    words = [TOKENIZER.decode(w.token_ids[w.passage_start :].tolist()).split() for w in row.windows]
+    stands = [n for n, w in enumerate(row.windows) if w.context == 0 and "161" in words[n]]
+    assert [o.window for o in row.occurrences] == stands
+    assert int(training_batch([row]).gold[0, 0].sum()) == len(stands)
+    for number, start, end in row.occurrences:
+        ids = row.windows[number].token_ids[start:end].tolist()
+        assert TOKENIZER.decode(ids) == "161"
 
 
 def test_batches_are_the_same_for_the_same_seed_only(data: DataSet) -> None:
@@ -265,7 +291,8 @@ def test_an_altered_question_is_not_answered_by_the_gold_passage(data: DataSet) 
     for seed in range(5):
         row = make_row(data, example, mix, np.random.default_rng(seed))
         gold = [window for window in row.windows if window.context == example.gold]
-        assert (row.gold, len(gold), len(row.windows)) == (-1, 1, 2)
+        assert (row.occurrences, row.answer_ids) == ((), ())
+        assert (len(gold), len(row.windows)) == (1, 2)
         asked = gold[0].token_ids[1 : gold[0].passage_start - 1].tolist()
         assert asked in [altered.tolist() for altered in example.altered]
         assert asked != example.question.tolist()
