@@ -110,6 +110,8 @@ def decode(
         gate = output.gate_logits[:, -1:].sigmoid()
         copied = output.copy_log_probabilities[:, -1].exp() * (1 - gate)
         copied = rules.allow(copied, sources, opening=number == 0) * ~taken
+        if number == 0:
+            copied = one_beginning(copied, memory.ids)
         chances = mixture(reader, memory, output, copied)
         if number == 0:
             p_no_answer = chances[:, NO_ANSWER].clone()
@@ -151,6 +153,23 @@ def _extend(
         candidates // beams,
         best.flatten(),
     )
+
+
+def one_beginning(copied: Tensor, ids: Tensor) -> Tensor:
+    """Leave of each token the mentions where one answer may begin: the likeliest together.
+
+    Mentions that go on with the same next token begin the same answer; others, as of an article,
+    begin another, which does not make this one likelier. ``copied`` and ``ids (B, M)``.
+    """
+    following = torch.cat((ids[:, 1:], ids[:, -1:]), 1)
+    questions = torch.arange(len(ids))[:, None]
+    n_tokens = int(ids.max()) + 1
+    texts = (questions * n_tokens + ids) * n_tokens + following
+    _, text = texts.unique(return_inverse=True)
+    mass = torch.zeros(text.numel()).scatter_add(0, text.flatten(), copied.flatten())
+    together = mass[text]
+    best = torch.zeros(len(ids), n_tokens).scatter_reduce(1, ids, together, "amax")
+    return copied * (together >= best.gather(1, ids))
 
 
 def _stay_finished(chances: Tensor, token_ids: Tensor) -> None:
