@@ -165,7 +165,7 @@ def one_beginning(copied: Tensor, ids: Tensor) -> Tensor:
     questions = torch.arange(len(ids))[:, None]
     n_tokens = int(ids.max()) + 1
     texts = (questions * n_tokens + ids) * n_tokens + following
-    _, text = texts.unique(return_inverse=True)
+    _, text = torch.unique(texts, return_inverse=True)
     mass = torch.zeros(text.numel()).scatter_add(0, text.flatten(), copied.flatten())
     together = mass[text]
     best = torch.zeros(len(ids), n_tokens).scatter_reduce(1, ids, together, "amax")
