@@ -14,8 +14,9 @@ from ragcli.encoder import minilm
 from ragcli.reader import checkpoint
 from ragcli.reader.model import FusionInDecoder, ReaderConfig
 from ragcli.reader.windows import GROUP_TOKENS
-from ragcli.training.data import MixConfig, Mixture, load_data, read_rows, texts_of
+from ragcli.training.data import load_data, read_rows, texts_of
 from ragcli.training.loop import Progress, Run, Schedule, log_line, set_dropout, train
+from ragcli.training.mixture import MixConfig, Mixture
 from ragcli.training.scoring import score_reader
 
 

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ragcli.reader import checkpoint
 from ragcli.reader.model import FusionInDecoder
-from ragcli.training.data import MixConfig, Mixture, training_batch
 from ragcli.training.loss import TrainingBatch, answer_loss
+from ragcli.training.mixture import MixConfig, Mixture, training_batch
 
 CHECKPOINT = "checkpoint.safetensors"
 

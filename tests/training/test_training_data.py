@@ -22,16 +22,12 @@ from ragcli.training import distractors
 from ragcli.training.data import (
     DataSet,
     Example,
-    MixConfig,
-    Mixture,
-    Row,
     find_answer,
     load_data,
-    make_row,
     read_rows,
     token_range,
-    training_batch,
 )
+from ragcli.training.mixture import MixConfig, Mixture, Row, make_row, training_batch
 from ragcli.training.negatives import K1, B, bm25_matrix, rank_passages
 
 FILLER = "The weather was mild and the garden stood in bloom for weeks. " * 12

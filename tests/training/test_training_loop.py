@@ -13,7 +13,7 @@ from ragcli.reader.checkpoint import initialise, trained_tensors
 from ragcli.reader.model import ReaderConfig
 from ragcli.training.__main__ import main
 from ragcli.training.calibration import fit
-from ragcli.training.data import MixConfig, Mixture, load_data, training_batch
+from ragcli.training.data import load_data
 from ragcli.training.loop import (
     CHECKPOINT,
     Progress,
@@ -25,6 +25,7 @@ from ragcli.training.loop import (
     train,
 )
 from ragcli.training.loss import answer_loss
+from ragcli.training.mixture import MixConfig, Mixture, training_batch
 
 SMALL = ReaderConfig(n_decoder_layers=1, frozen_layers=6)
 ROWS = [
